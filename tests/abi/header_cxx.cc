@@ -1,0 +1,1 @@
+#include <plmscale/backend.h>

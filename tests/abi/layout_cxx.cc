@@ -1,0 +1,1 @@
+#include "layout_v1.h"
