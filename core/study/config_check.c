@@ -1,0 +1,216 @@
+#include "study/config_check.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/number.h"
+#include "study/grid.h"
+#include "study/quote.h"
+
+#define SEED_MAX 9007199254740992.0 /* 2^53: the last integer that a list of reals holds exactly */
+#define TOKENS_MAX 1e18
+#define COMPUTE_MAX 1e30
+
+static int line_of(const struct plm_config_draft *draft, int index) {
+  if (draft->line[index])
+    return draft->line[index];
+  for (size_t i = 0; i < draft->ini->section_count; i++)
+    if (strcmp(draft->ini->sections[i].name, plm_option_table[index].section) == 0)
+      return draft->ini->sections[i].line;
+  return draft->ini->lines;
+}
+
+void plm_config_complain(struct plm_config_draft *draft, int index, const char *format, ...) {
+  char text[PLM_ERROR_TEXT];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  const struct plm_study_option *option = &plm_option_table[index];
+  plm_ini_complain(&draft->complaints, line_of(draft, index), "[%s] %s %s", option->section, option->key, text);
+  draft->bad[index] = 1;
+}
+
+/* Of two options that do not fit together the later one is at fault; neither may be bad. Returns its index. */
+static int culprit(const struct plm_config_draft *draft, int a, int b) {
+  return draft->line[a] >= draft->line[b] ? a : b;
+}
+
+static int both_good(const struct plm_config_draft *draft, int a, int b) { return !draft->bad[a] && !draft->bad[b]; }
+
+static void check_batches(struct plm_config_draft *draft) {
+  const struct plm_config *config = draft->config;
+  if (both_good(draft, PLM_AT_data_length_max, PLM_AT_train_batch_tokens) &&
+      config->data_length_max > config->train_batch_tokens)
+    plm_config_complain(draft, culprit(draft, PLM_AT_data_length_max, PLM_AT_train_batch_tokens),
+                        "does not fit: a batch of batch_tokens = %lld cannot hold a sequence of length_max = %lld",
+                        (long long)config->train_batch_tokens, (long long)config->data_length_max);
+  if (both_good(draft, PLM_AT_data_length_max, PLM_AT_run_micro_tokens) && config->run_micro_tokens > 0 &&
+      config->data_length_max > config->run_micro_tokens)
+    plm_config_complain(
+        draft, culprit(draft, PLM_AT_data_length_max, PLM_AT_run_micro_tokens),
+        "does not fit: a micro-batch of micro_tokens = %lld cannot hold a sequence of length_max = %lld",
+        (long long)config->run_micro_tokens, (long long)config->data_length_max);
+}
+
+static void check_shares(struct plm_config_draft *draft) {
+  const struct plm_config *config = draft->config;
+  double masked = config->data_mask_token + config->data_mask_random;
+  if (both_good(draft, PLM_AT_data_mask_token, PLM_AT_data_mask_random) && masked > 1 + 1e-12)
+    plm_config_complain(draft, culprit(draft, PLM_AT_data_mask_token, PLM_AT_data_mask_random),
+                        "does not fit: mask_token + mask_random = %g, more than 1", masked);
+  double ramps = config->train_warmup + config->train_cooldown;
+  if (config->train_schedule == PLM_SCHEDULE_WSD && both_good(draft, PLM_AT_train_warmup, PLM_AT_train_cooldown) &&
+      ramps > 1 + 1e-12)
+    plm_config_complain(draft, culprit(draft, PLM_AT_train_warmup, PLM_AT_train_cooldown),
+                        "does not fit: warmup + cooldown = %g, more than 1", ramps);
+  if (!draft->bad[PLM_AT_model_head_size] && config->model_head_size % 2)
+    plm_config_complain(draft, PLM_AT_model_head_size, "\"%lld\" is odd, rotary embedding needs it even",
+                        (long long)config->model_head_size);
+}
+
+static void check_learning_rate(struct plm_config_draft *draft) {
+  const char *text = draft->config->train_lr;
+  double value;
+  char quoted[PLM_QUOTE_TEXT];
+  struct plm_error inner = PLM_ERROR_INIT;
+  if (draft->bad[PLM_AT_train_lr] || strcmp(text, "rule") == 0)
+    return;
+  if (plm_number_real(&value, text, &inner) || !(value >= 1e-9 && value <= 10))
+    plm_config_complain(draft, PLM_AT_train_lr, "%s is neither `rule` nor a number from 1e-9 to 10",
+                        plm_quote(quoted, text));
+}
+
+static void check_devices(struct plm_config_draft *draft) {
+  char quoted[PLM_QUOTE_TEXT];
+  const char *text = draft->config->run_devices;
+  if (draft->bad[PLM_AT_run_devices])
+    return;
+  for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+    size_t blanks = strspn(at, " \t");
+    if (at[blanks] == 0 || at[blanks] == ',' || at[blanks] == ':') {
+      plm_config_complain(draft, PLM_AT_run_devices, "%s: %s (expected NAME[:DEVICE], ...)", plm_quote(quoted, text),
+                          *text ? "a device without a name" : "at least one device is needed");
+      return;
+    }
+  }
+}
+
+static void check_name(struct plm_config_draft *draft) {
+  char quoted[PLM_QUOTE_TEXT];
+  if (strchr(draft->config->study_name, '/'))
+    plm_config_complain(draft, PLM_AT_study_name, "%s must not contain '/'",
+                        plm_quote(quoted, draft->config->study_name));
+}
+
+/* Complains about a list's error unless it is memory, which goes up. */
+static int list_failed(struct plm_config_draft *draft, int index, int code, const struct plm_error *inner,
+                       struct plm_error *err) {
+  if (code != PLM_E_NO_MEMORY) {
+    plm_config_complain(draft, index, "%s", inner->text);
+    return 0;
+  }
+  *err = *inner;
+  return code;
+}
+
+/* A list of numbers within bounds; *count is its length, 0 when it is empty, bad or wrong. */
+static int check_numbers(size_t *count, struct plm_config_draft *draft, int index, const char *text, double minimum,
+                         double maximum, int whole, struct plm_error *err) {
+  double *values = NULL;
+  size_t length = 0;
+  struct plm_error inner = PLM_ERROR_INIT;
+  *count = 0;
+  if (!*text || draft->bad[index])
+    return 0;
+  int code = plm_grid_parse(&values, &length, text, &inner);
+  if (code)
+    return list_failed(draft, index, code, &inner, err);
+  for (size_t i = 0; i < length && !draft->bad[index]; i++) {
+    char value[PLM_NUMBER_TEXT], low[PLM_NUMBER_TEXT], high[PLM_NUMBER_TEXT];
+    plm_quote_number(value, values[i]);
+    if (values[i] < minimum || values[i] > maximum)
+      plm_config_complain(draft, index, "\"%s\" is out of range (expected %s to %s%s%s)", value,
+                          plm_quote_number(low, minimum), plm_quote_number(high, maximum),
+                          *plm_option_table[index].unit ? " " : "", plm_option_table[index].unit);
+    else if (whole && values[i] != floor(values[i]))
+      plm_config_complain(draft, index, "\"%s\" is not a whole number", value);
+  }
+  free(values);
+  *count = draft->bad[index] ? 0 : length;
+  return 0;
+}
+
+static int check_sizes(size_t *count, struct plm_config_draft *draft, struct plm_error *err) {
+  struct plm_size *sizes = NULL;
+  const char *text = draft->config->grid_sizes;
+  struct plm_error inner = PLM_ERROR_INIT;
+  *count = 0;
+  if (!*text || draft->bad[PLM_AT_grid_sizes])
+    return 0;
+  int code = plm_grid_parse_sizes(&sizes, count, text, &inner);
+  free(sizes);
+  return code ? list_failed(draft, PLM_AT_grid_sizes, code, &inner, err) : 0;
+}
+
+static const char *mode_name(int mode) {
+  return mode == PLM_GRID_GRID ? "grid" : mode == PLM_GRID_ZIP ? "zip" : "isoflop";
+}
+
+static void need(struct plm_config_draft *draft, int index, int given) {
+  if (!given && !draft->bad[index])
+    plm_config_complain(draft, index, "is required in mode %s", mode_name(draft->config->grid_mode));
+}
+
+static void forbid(struct plm_config_draft *draft, int index, int given, const char *instead) {
+  if (given && !draft->bad[index])
+    plm_config_complain(draft, index, "has no meaning in mode %s, %s", mode_name(draft->config->grid_mode), instead);
+}
+
+/* What each mode needs and does not take; the counts are of the lists that could be read. */
+static void check_mode(struct plm_config_draft *draft, size_t size_count, size_t token_count) {
+  const struct plm_config *config = draft->config;
+  if (draft->bad[PLM_AT_grid_mode])
+    return;
+  if (config->grid_mode == PLM_GRID_ISOFLOP) {
+    need(draft, PLM_AT_grid_compute, *config->grid_compute);
+    forbid(draft, PLM_AT_grid_tokens, *config->grid_tokens, "where tokens = compute / (6 N)");
+    if (!*config->grid_sizes && config->grid_center == 0 && both_good(draft, PLM_AT_grid_sizes, PLM_AT_grid_center))
+      plm_config_complain(draft, PLM_AT_grid_sizes, "or center is required in mode isoflop");
+    if (*config->grid_sizes && config->grid_center > 0 && both_good(draft, PLM_AT_grid_sizes, PLM_AT_grid_center))
+      plm_config_complain(draft, PLM_AT_grid_center, "is for a study without sizes, give one of the two");
+    return;
+  }
+  need(draft, PLM_AT_grid_sizes, *config->grid_sizes);
+  need(draft, PLM_AT_grid_tokens, *config->grid_tokens);
+  forbid(draft, PLM_AT_grid_compute, *config->grid_compute, "which takes sizes and tokens");
+  forbid(draft, PLM_AT_grid_center, config->grid_center > 0, "which takes sizes and tokens");
+  if (config->grid_mode == PLM_GRID_ZIP && size_count && token_count && size_count != token_count)
+    plm_config_complain(draft, culprit(draft, PLM_AT_grid_sizes, PLM_AT_grid_tokens),
+                        "does not fit: mode zip pairs %zu sizes with %zu tokens", size_count, token_count);
+}
+
+int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
+  const struct plm_config *config = draft->config;
+  size_t seeds, sizes, tokens, budgets;
+  check_name(draft);
+  check_batches(draft);
+  check_shares(draft);
+  check_learning_rate(draft);
+  check_devices(draft);
+  if (!*config->study_seeds && !draft->bad[PLM_AT_study_seeds])
+    plm_config_complain(draft, PLM_AT_study_seeds, "is empty, at least one seed is needed");
+  int code = check_numbers(&seeds, draft, PLM_AT_study_seeds, config->study_seeds, 0, SEED_MAX, 1, err);
+  if (code == 0)
+    code = check_sizes(&sizes, draft, err);
+  if (code == 0)
+    code = check_numbers(&tokens, draft, PLM_AT_grid_tokens, config->grid_tokens, 1, TOKENS_MAX, 0, err);
+  if (code == 0)
+    code = check_numbers(&budgets, draft, PLM_AT_grid_compute, config->grid_compute, 1, COMPUTE_MAX, 0, err);
+  if (code)
+    return code;
+  check_mode(draft, sizes, tokens);
+  return 0;
+}

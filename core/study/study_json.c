@@ -1,0 +1,92 @@
+#include <string.h>
+
+#include "study/option_table.h"
+#include "study/study.h"
+
+#define STUDY_SCHEMA "plmscale.study/1"
+#define CELL_SCHEMA "plmscale.cell/1"
+
+/* A learning rate is one value however it is written. */
+static json_t *value_json(const struct plm_config *config, int index, const struct plm_cell *cell) {
+  if (index == PLM_AT_train_lr && cell && strcmp(config->train_lr, "rule") != 0)
+    return json_real(cell->lr);
+  return plm_option_json(config, index);
+}
+
+/* The options of one section; cell NULL: as the file has them. */
+static json_t *section_json(const struct plm_config *config, const char *section, const struct plm_cell *cell) {
+  json_t *object = json_object();
+  for (int i = 0; i < PLM_OPTION_COUNT; i++)
+    if (strcmp(plm_option_table[i].section, section) == 0 &&
+        json_object_set_new(object, plm_option_table[i].key, value_json(config, i, cell))) {
+      json_decref(object);
+      return NULL;
+    }
+  return object;
+}
+
+json_t *plm_study_cell_json(const struct plm_study *study, const struct plm_cell *cell, const char *corpus_digest) {
+  const struct plm_config *config = &study->config;
+  return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:I}", "schema", CELL_SCHEMA, "corpus",
+                   corpus_digest, "model", section_json(config, "model", cell), "data",
+                   section_json(config, "data", cell), "train", section_json(config, "train", cell), "evaluate",
+                   section_json(config, "evaluate", cell), "shape", "layers", (json_int_t)cell->shape.layers, "width",
+                   (json_int_t)cell->shape.width, "heads", (json_int_t)cell->shape.heads, "n_layers_only",
+                   (json_int_t)cell->n_layers_only, "tokens", (json_int_t)cell->tokens, "seed", (json_int_t)cell->seed);
+}
+
+static json_t *cell_row(const struct plm_cell *cell) {
+  return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:s?}", "id", cell->id, "layers",
+                   (json_int_t)cell->shape.layers, "width", (json_int_t)cell->shape.width, "heads",
+                   (json_int_t)cell->shape.heads, "n_layers_only", (json_int_t)cell->n_layers_only, "n_with_head",
+                   (json_int_t)cell->n_with_head, "n_total", (json_int_t)cell->n_total, "budget", cell->budget,
+                   "tokens", (json_int_t)cell->tokens, "steps", (json_int_t)cell->steps, "flops_6nd", cell->flops_6nd,
+                   "lr", cell->lr, "seed", (json_int_t)cell->seed, "refused", cell->refused);
+}
+
+static json_t *cells_json(const struct plm_study *study) {
+  json_t *cells = json_array();
+  for (size_t i = 0; i < study->cell_count; i++)
+    if (json_array_append_new(cells, cell_row(&study->cells[i]))) {
+      json_decref(cells);
+      return NULL;
+    }
+  return cells;
+}
+
+static json_t *options_json(const struct plm_config *config) {
+  const char *sections[PLM_OPTION_COUNT];
+  size_t count = plm_option_sections(sections);
+  json_t *object = json_object();
+  for (size_t i = 0; i < count; i++)
+    if (json_object_set_new(object, sections[i], section_json(config, sections[i], NULL))) {
+      json_decref(object);
+      return NULL;
+    }
+  return object;
+}
+
+/* {"cpu": {"key": "value"}}. */
+static json_t *backends_json(const struct plm_study *study) {
+  json_t *object = json_object();
+  for (size_t i = 0; i < study->backend_option_count; i++) {
+    const struct plm_backend_option *option = &study->backend_options[i];
+    json_t *backend = json_object_get(object, option->backend);
+    int failed = 0;
+    if (!backend) {
+      backend = json_object();
+      failed = json_object_set_new(object, option->backend, backend);
+    }
+    if (failed || json_object_set_new(backend, option->key, json_string(option->value))) {
+      json_decref(object);
+      return NULL;
+    }
+  }
+  return object;
+}
+
+json_t *plm_study_json(const struct plm_study *study, const char *corpus_digest) {
+  return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o}", "schema", STUDY_SCHEMA, "tool_version", PLM_VERSION,
+                   "corpus_digest", corpus_digest, "options", options_json(&study->config), "backends",
+                   backends_json(study), "ini", study->text, "cells", cells_json(study));
+}
