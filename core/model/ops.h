@@ -1,0 +1,29 @@
+/* Reading ops as data: their views, extents and FLOPs. */
+#ifndef PLM_MODEL_OPS_H
+#define PLM_MODEL_OPS_H
+
+#include <stdint.h>
+
+#include "plmscale/backend.h"
+
+/* The views of an op, in the order of its struct; *count of them, borrowed. The workspace is not among them. */
+struct plm_view *plm_op_views(struct plm_op *op, uint32_t *count);
+
+/* The extents of an op (they follow its views), *count of them, borrowed. */
+struct plm_extent *plm_op_extents(struct plm_op *op, uint32_t *count);
+
+/* What a batch fixes: the three extents and the attention work. */
+struct plm_extents {
+  uint32_t tokens;       /* T */
+  uint32_t sequences;    /* S */
+  uint32_t masked;       /* M */
+  double length_squares; /* sum of squared sequence lengths */
+};
+
+/*
+ * Matrix-product FLOPs of one op at these extents, 2 per multiply-add: linear 2 rows in out (each of its gradients the
+ * same), attention 4 D sum(s^2), its gradient 8 D sum(s^2) (recomputed scores are not counted, PaLM appendix B). Other ops: 0.
+ */
+double plm_op_flops(const struct plm_op *op, const struct plm_extents *extents);
+
+#endif
