@@ -1,0 +1,4 @@
+/* Wrong: the magic number. */
+#include "null_backend.h"
+
+ENTRY(card.magic ^= 1;)

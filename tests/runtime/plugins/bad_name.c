@@ -1,0 +1,4 @@
+/* Wrong: a name that users cannot type. */
+#include "null_backend.h"
+
+ENTRY(card.name = "Bad Name";)

@@ -1,0 +1,4 @@
+/* Wrong: no version. */
+#include "null_backend.h"
+
+ENTRY(card.version = NULL;)

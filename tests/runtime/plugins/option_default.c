@@ -1,0 +1,8 @@
+/* Wrong: an option's default is not of its type. */
+#include "null_backend.h"
+
+static const struct plm_option options[] = {
+    {sizeof(struct plm_option), "depth", "deep", "how deep", 0, 0, PLM_OPTION_INTEGER, 0},
+};
+
+ENTRY(card.options = options; card.option_count = sizeof options / sizeof *options;)

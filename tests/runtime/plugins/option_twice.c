@@ -1,0 +1,9 @@
+/* Wrong: two options of one name. */
+#include "null_backend.h"
+
+static const struct plm_option options[] = {
+    {sizeof(struct plm_option), "depth", "1", "how deep", 0, 0, PLM_OPTION_INTEGER, 0},
+    {sizeof(struct plm_option), "depth", "2", "how deep", 0, 0, PLM_OPTION_INTEGER, 0},
+};
+
+ENTRY(card.options = options; card.option_count = sizeof options / sizeof *options;)
