@@ -1,0 +1,240 @@
+#include "law/law.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "law/bootstrap.h"
+
+/* Is row among the comma-separated names? */
+static int name_listed(const char *names, const char *row) {
+  size_t length = strlen(row);
+  for (const char *at = names; at; at = strchr(at, ',')) {
+    at += *at == ',';
+    at += strspn(at, " ");
+    if (!strncmp(at, row, length) && (at[length] == 0 || at[length] == ',' || at[length] == ' '))
+      return 1;
+  }
+  return 0;
+}
+
+/* Every name of the list has to be an estimator. */
+static int names_check(const char *names, struct plm_error *err) {
+  size_t count;
+  const struct plm_estimator *table = plm_estimators(&count);
+  char *copy = plm_memory_format("%s", names), *rest = copy, known[160] = "";
+  if (!copy)
+    return plm_error_memory(err, "the estimators");
+  for (size_t i = 0, used = 0; i < count; i++)
+    used += (size_t)snprintf(known + used, sizeof known - used, "%s, ", table[i].name);
+  int code = 0;
+  for (char *name; !code && (name = strsep(&rest, ","));) {
+    name += strspn(name, " ");
+    name[strcspn(name, " ")] = 0;
+    size_t i = 0;
+    while (i < count && strcmp(name, table[i].name) != 0)
+      i++;
+    if (i == count)
+      code = plm_error_set(err, PLM_E_USAGE, "estimator \"%.40s\" is unknown; there are %sand all", name, known);
+  }
+  free(copy);
+  return code;
+}
+
+static int options_check(const struct plm_law_options *options, struct plm_error *err) {
+  if (options->draws > PLM_BOOTSTRAP_DRAWS_MAX)
+    return plm_error_set(err, PLM_E_USAGE, "bootstrap: %zu draws, at most %d", options->draws, PLM_BOOTSTRAP_DRAWS_MAX);
+  for (size_t i = 0; i < options->at_count; i++)
+    if (!isfinite(options->at[i]) || options->at[i] <= 0)
+      return plm_error_set(err, PLM_E_USAGE, "compute to answer for: %g FLOP, must be above 0", options->at[i]);
+  return 0;
+}
+
+static void ranges_find(struct plm_law *law) {
+  law->compute_min = law->params_min = law->tokens_min = INFINITY;
+  for (size_t i = 0; i < law->points->count; i++) {
+    const struct plm_point *p = &law->points->items[i];
+    law->compute_min = fmin(law->compute_min, fmin(p->compute, p->budget));
+    law->compute_max = fmax(law->compute_max, fmax(p->compute, p->budget));
+    law->params_min = fmin(law->params_min, p->params);
+    law->params_max = fmax(law->params_max, p->params);
+    law->tokens_min = fmin(law->tokens_min, p->tokens);
+    law->tokens_max = fmax(law->tokens_max, p->tokens);
+  }
+}
+
+/*
+ * Where optima are wanted, ascending: the budgets with at least two points, or, when there are none, the ends and the
+ * geometric middle of the measured compute; and options->at. *out is owned by the caller.
+ */
+static int computes_list(double **out, size_t *count, const struct plm_law *law, const struct plm_law_options *options,
+                         struct plm_error *err) {
+  const struct plm_points *points = law->points;
+  double *list = plm_memory_zeroed(points->count + options->at_count + 3, sizeof *list);
+  size_t n = 0;
+  if (!list)
+    return plm_error_memory(err, "the budgets");
+  for (size_t start = 0, end; start < points->count; start = end) {
+    end = plm_budgets_end(points->items, points->count, start);
+    if (end - start >= 2)
+      list[n++] = points->items[start].budget;
+  }
+  if (n == 0) {
+    list[n++] = law->compute_min;
+    list[n++] = sqrt(law->compute_min) * sqrt(law->compute_max);
+    list[n++] = law->compute_max;
+  }
+  for (size_t i = 0; i < options->at_count; i++)
+    list[n++] = options->at[i];
+  plm_points_distinct(list, n); /* sorts */
+  *count = 0;
+  for (size_t i = 0; i < n; i++)
+    if (*count == 0 || list[i] - list[*count - 1] > 1e-9 * list[i])
+      list[(*count)++] = list[i];
+  *out = list;
+  return 0;
+}
+
+static int outside(double value, double low, double high) {
+  return value < low * (1 - 1e-6) || value > high * (1 + 1e-6);
+}
+
+/* Marks what lies outside the measurements, and says by how much. */
+static int extrapolation_mark(struct plm_fit *fit, const struct plm_law *law, struct plm_error *err) {
+  for (size_t i = 0; i < fit->optimum_count; i++) {
+    struct plm_optimum *o = &fit->optimum[i];
+    int compute = outside(o->compute, law->compute_min, law->compute_max);
+    int params = outside(o->params, law->params_min, law->params_max);
+    int tokens = outside(o->tokens, law->tokens_min, law->tokens_max);
+    if (!o->known || !(compute || params || tokens))
+      continue;
+    o->extrapolated = 1;
+    int code =
+        plm_notes_add(&fit->notes, err,
+                      "extrapolated at %.6g FLOP:%s%s%s outside what was measured (C %.3g to %.3g, N %.3g to %.3g, "
+                      "D %.3g to %.3g)",
+                      o->compute, compute ? " C" : "", params ? " N_opt" : "", tokens ? " D_opt" : "", law->compute_min,
+                      law->compute_max, law->params_min, law->params_max, law->tokens_min, law->tokens_max);
+    if (code)
+      return code;
+  }
+  return 0;
+}
+
+/* One estimator into law->fits or law->failed. */
+static int estimator_run(struct plm_law *law, const struct plm_estimator *estimator, const struct plm_fit_task *task,
+                         const struct plm_law_options *options, struct plm_error *err) {
+  struct plm_error refused = PLM_ERROR_INIT;
+  struct plm_fit *fit = &law->fits[law->fit_count];
+  int code = plm_fit_init(fit, estimator->name, task, err);
+  if (code)
+    return code;
+  law->fit_count++;
+  code = estimator->fit(fit, task, &refused);
+  if (code == PLM_E_UNSUPPORTED) {
+    struct plm_law_failure *failure = &law->failed[law->failed_count++];
+    failure->estimator = estimator->name;
+    snprintf(failure->reason, sizeof failure->reason, "%s", refused.text);
+    plm_fit_fini(fit);
+    law->fit_count--;
+    return 0;
+  }
+  if (code) {
+    if (err)
+      *err = refused;
+    return code;
+  }
+  if ((code = extrapolation_mark(fit, law, err)))
+    return code;
+  return options->draws ? plm_bootstrap_run(fit, estimator, task, options->draws, options->seed, err) : 0;
+}
+
+/* Where two estimators answer for the same compute and differ by more than PLM_LAW_DISAGREEMENT. */
+static int disagreements_find(struct plm_law *law, struct plm_error *err) {
+  for (size_t f = 0; f < law->fit_count; f++)
+    for (size_t g = f + 1; g < law->fit_count; g++)
+      for (size_t i = 0; i < law->fits[f].optimum_count; i++) {
+        const struct plm_optimum *p = &law->fits[f].optimum[i], *q = &law->fits[g].optimum[i];
+        double decades = p->known && q->known ? fabs(log10(p->params / q->params)) : 0;
+        if (!(decades > PLM_LAW_DISAGREEMENT))
+          continue;
+        int code = plm_notes_add(
+            &law->warnings, err, "at %.6g FLOP %s says N_opt = %.4g and %s says %.4g: a factor of %.2g apart",
+            p->compute, law->fits[f].estimator, p->params, law->fits[g].estimator, q->params, pow(10, decades));
+        if (code)
+          return code;
+      }
+  return 0;
+}
+
+static int cost_describe(struct plm_law *law, struct plm_error *err) {
+  if (law->cost.scale == 6 && law->cost.exponent == 1)
+    return 0;
+  return plm_notes_add(&law->warnings, err, "compute is not 6 N D here; taken as %.4g N^%.4g D, off by at most %.2g %%",
+                       law->cost.scale, law->cost.exponent, 100 * law->cost.miss);
+}
+
+static int law_run(struct plm_law *law, const struct plm_law_options *options, struct plm_error *err) {
+  size_t table_count, compute_count = 0;
+  const struct plm_estimator *table = plm_estimators(&table_count);
+  const char *names = options->estimators ? options->estimators : "all";
+  int all = !strcmp(names, "all");
+  double *compute = NULL;
+  int code = all ? 0 : names_check(names, err);
+  if (!code)
+    code = plm_cost_fit(&law->cost, law->points, err);
+  if (!code)
+    code = computes_list(&compute, &compute_count, law, options, err);
+  if (!code)
+    code = cost_describe(law, err);
+  law->fits = plm_memory_zeroed(table_count, sizeof *law->fits);
+  law->failed = plm_memory_zeroed(table_count, sizeof *law->failed);
+  if (!code && (!law->fits || !law->failed))
+    code = plm_error_memory(err, "the fits");
+  struct plm_fit_task task = {law->points->items, law->points->count, compute, compute_count, law->cost};
+  for (size_t i = 0; !code && i < table_count; i++)
+    if (all || name_listed(names, table[i].name))
+      code = estimator_run(law, &table[i], &task, options, err);
+  if (!code)
+    code = disagreements_find(law, err);
+  free(compute);
+  return code;
+}
+
+int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *source,
+                const struct plm_law_options *options, struct plm_error *err) {
+  int code = options_check(options, err);
+  if (code)
+    return code;
+  if (points->count == 0)
+    return plm_error_set(err, PLM_E_UNSUPPORTED, "%s: no points to fit, %zu left out", source, points->left_out_count);
+  struct plm_law *law = plm_memory_zeroed(1, sizeof *law);
+  if (!law || !(law->source = plm_memory_format("%s", source))) {
+    free(law);
+    return plm_error_memory(err, "the law");
+  }
+  plm_budgets_assign(points);
+  law->points = points;
+  ranges_find(law);
+  code = law_run(law, options, err);
+  if (code) {
+    plm_law_destroy(law);
+    return code;
+  }
+  *out = law;
+  return 0;
+}
+
+void plm_law_destroy(struct plm_law *law) {
+  if (!law)
+    return;
+  for (size_t i = 0; i < law->fit_count; i++)
+    plm_fit_fini(&law->fits[i]);
+  free(law->fits);
+  free(law->failed);
+  plm_notes_fini(&law->warnings);
+  free(law->source);
+  free(law);
+}

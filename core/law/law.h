@@ -1,0 +1,54 @@
+/* The laws of one set of points: every estimator that was asked for, with intervals, side by side. */
+#ifndef PLM_LAW_LAW_H
+#define PLM_LAW_LAW_H
+
+#include <jansson.h>
+
+#include "law/estimator.h"
+
+#define PLM_LAW_SCHEMA "plmscale.fit/1"
+#define PLM_LAW_DISAGREEMENT 0.3 /* decades of N_opt between estimators that are worth a warning */
+
+struct plm_law_options {
+  const char *estimators; /* names, comma-separated, or "all"; NULL is "all" */
+  size_t draws;           /* of the bootstrap, at most PLM_BOOTSTRAP_DRAWS_MAX; 0: no intervals */
+  uint64_t seed;          /* of the bootstrap */
+  const double *at;       /* budgets to answer for, besides the measured ones; FLOP */
+  size_t at_count;
+};
+
+/* An estimator these points do not allow. */
+struct plm_law_failure {
+  const char *estimator; /* static */
+  char reason[PLM_ERROR_TEXT];
+};
+
+struct plm_law {
+  char *source;
+  const struct plm_points *points; /* borrowed */
+  struct plm_cost cost;
+  double compute_min, compute_max, params_min, params_max, tokens_min, tokens_max; /* measured */
+  struct plm_fit *fits;
+  size_t fit_count;
+  struct plm_law_failure *failed;
+  size_t failed_count;
+  struct plm_notes warnings; /* about the whole: estimators that disagree, compute that is not 6 N D */
+};
+
+/*
+ * Fits. points are borrowed until plm_law_destroy, get budgets and are sorted (plm_budgets_assign); source names them.
+ * An estimator the points do not allow is in failed; success does not promise that one of them worked. PLM_E_USAGE for
+ * an unknown estimator, draws or at out of range; PLM_E_DAMAGED for points whose compute cannot be (plm_cost_fit);
+ * PLM_E_UNSUPPORTED for no points. *out is owned by the caller.
+ */
+int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *source,
+                const struct plm_law_options *options, struct plm_error *err);
+
+/* Takes NULL. */
+void plm_law_destroy(struct plm_law *law);
+
+/* The JSON of schema plmscale.fit/1, a new reference owned by the caller; NULL when out of memory. What is not known is
+ * null. */
+json_t *plm_law_json(const struct plm_law *law);
+
+#endif

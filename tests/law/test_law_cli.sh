@@ -1,0 +1,46 @@
+#!/bin/sh
+# plmscale fit from outside: exit codes, and JSON another program can read. $1: the program.
+set -u
+plmscale=$1
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE TEXT ARGUMENT...: the exit code, and TEXT somewhere in the output.
+expect() {
+  code=$1 text=$2
+  shift 2
+  "$plmscale" fit "$@" >"$folder/out" 2>&1
+  got=$?
+  if [ "$got" != "$code" ] || ! grep -qF -e "$text" "$folder/out"; then
+    echo "FAILED: fit $*: exit $got, wanted $code with \"$text\":"
+    cat "$folder/out"
+    failures=$((failures + 1))
+  fi
+}
+
+# loss = 1.5 + 20/N^0.3 + 40/D^0.3
+awk 'BEGIN { print "N,D,loss"; for (c = 1e12; c < 2e14; c *= 10) for (k = -3; k <= 3; k++) {
+  n = 10 ^ (0.5 * log(c / 6) / log(10)) * 0.33 * 2 ^ k; d = c / 6 / n;
+  printf "%.15g,%.15g,%.15g\n", n, d, 1.5 + 20 * n ^ -0.3 + 40 * d ^ -0.3 } }' >"$folder/good.csv"
+printf 'N,D,loss\n1e6,1e7,2.5\n2e6,1e7,2.5\n' >"$folder/few.csv"
+printf 'N,D,loss\n1e6,-1e7,2.5\n' >"$folder/bad.csv"
+
+expect 0 'N_opt ~ C^0.500' "$folder/good.csv"
+expect 0 'at 1e+14 FLOP the best model has' "$folder/good.csv" --estimator vp
+expect 0 'at 5e+12 FLOP the best model has' "$folder/good.csv" --at 5e12 --bootstrap 0
+expect 0 '(extrapolated)' "$folder/good.csv" --at 1e12,1e16 --at 1e18 --bootstrap 0
+expect 0 '"schema": "plmscale.fit/1"' "$folder/good.csv" --json
+expect 1 'no law could be fitted' "$folder/few.csv"
+expect 4 'bad.csv:2: column D (tokens): "-1e7" must be above 0' "$folder/bad.csv"
+expect 1 'missing.csv' "$folder/missing.csv"
+expect 2 'fit takes one STUDY.ini or POINTS.csv'
+expect 2 'fit takes one STUDY.ini or POINTS.csv' "$folder/good.csv" "$folder/good.csv"
+expect 2 '"akima" is unknown' "$folder/good.csv" --estimator akima
+expect 2 'is a table' "$folder/good.csv" --loss valid_mask
+expect 2 '--loss "test" is unknown' "$folder/x.ini" --loss test
+expect 2 '' "$folder/good.csv" --bootstrap many
+expect 2 '' "$folder/good.csv" --at nowhere
+expect 2 'budgets are numbers' "$folder/good.csv" --at 6x320x20
+
+[ "$failures" = 0 ]
