@@ -384,7 +384,9 @@ static int open_array(hid_t *out, uint64_t *count, hid_t parent, const char *nam
   hid_t space = H5Dget_space(set);
   hsize_t extents[2] = {0, 1};
   int rank = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
-  int good = (rank == 1 || rank == 2) && H5Sget_simple_extent_dims(space, extents, NULL) == rank;
+  hsize_t product = 0;
+  int good = (rank == 1 || rank == 2) && H5Sget_simple_extent_dims(space, extents, NULL) == rank &&
+             !__builtin_mul_overflow(extents[0], extents[1], &product);
   if (space >= 0)
     H5Sclose(space);
   if (!good) {
@@ -392,7 +394,7 @@ static int open_array(hid_t *out, uint64_t *count, hid_t parent, const char *nam
     return plm_error_set(err, PLM_E_DAMAGED, "dataset \"%s\" has neither one nor two dimensions", name);
   }
   *out = set;
-  *count = extents[0] * extents[1];
+  *count = product;
   return 0;
 }
 

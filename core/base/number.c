@@ -86,6 +86,37 @@ int plm_number_real(double *out, const char *text, struct plm_error *err) {
   return 0;
 }
 
+/* The value of normalised digits times 10^power, without a double between. 0, ERANGE, or EDOM when it is not a whole number. */
+static int exact_integer(int64_t *out, const char *digits, int power) {
+  char figures[NUMBER_TEXT];
+  size_t count = 0;
+  long scale = power;
+  int64_t value = 0;
+  for (int after_point = 0; *digits && !strchr("eE", *digits); digits++) {
+    if (isdigit((unsigned char)*digits)) {
+      figures[count++] = *digits;
+      scale -= after_point;
+    }
+    after_point |= *digits == '.';
+  }
+  if (*digits) {
+    long exponent = strtol(digits + 1, NULL, 10);
+    scale += exponent < -100000 ? -100000 : exponent > 100000 ? 100000 : exponent;
+  }
+  for (; count && figures[count - 1] == '0'; scale++)
+    count--;
+  for (size_t i = 0; i < count; i++)
+    if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, figures[i] - '0', &value))
+      return scale < 0 ? EDOM : ERANGE;
+  if (count && scale < 0)
+    return EDOM;
+  for (; value && scale > 0; scale--)
+    if (__builtin_mul_overflow(value, 10, &value))
+      return ERANGE;
+  *out = value;
+  return 0;
+}
+
 int plm_number_integer(int64_t *out, const char *text, struct plm_error *err) {
   char digits[NUMBER_TEXT];
   int power;
@@ -95,16 +126,12 @@ int plm_number_integer(int64_t *out, const char *text, struct plm_error *err) {
     return code;
   if (value < 0)
     return plm_error_set(err, PLM_E_USAGE, "\"%.60s\" is negative", text);
-  if (value > 9.2e18)
-    return plm_error_set(err, PLM_E_USAGE, "\"%.60s\" is out of range", text);
-  /* Beyond 2^53 a double is no witness: plain digits are read as an integer. */
-  if (!normalise(digits, &power, text) && !power && !strpbrk(digits, ".eE+-")) {
-    *out = strtoll(digits, NULL, 10);
-    return 0;
-  }
-  if (value != floor(value))
-    return plm_error_set(err, PLM_E_USAGE, "\"%.60s\" is not a whole number", text);
-  *out = (int64_t)value;
+  if (normalise(digits, &power, text))
+    return plm_error_set(err, PLM_E_INTERNAL, "\"%.60s\" changed while it was read", text);
+  int failed = exact_integer(out, digits, power);
+  if (failed)
+    return plm_error_set(err, PLM_E_USAGE, failed == ERANGE ? "\"%.60s\" is out of range" : "\"%.60s\" is not a whole number",
+                         text);
   return 0;
 }
 

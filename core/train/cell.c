@@ -1,0 +1,235 @@
+#include "train/cell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/corpus.h"
+#include "runtime/plugin.h"
+#include "train/lock.h"
+#include "train/trainer.h"
+
+char *plm_cell_folder(const struct plm_study *study, const struct plm_cell *cell) {
+  return plm_memory_format("%s/cells/%s", study->folder, cell->id);
+}
+
+static int set_text(char **field, const char *text, struct plm_error *err) {
+  free(*field);
+  *field = strdup(text);
+  return *field ? 0 : plm_error_memory(err, "noting the provenance of a run");
+}
+
+/* Who trains it, on what: written anew by every process that goes on with the run. */
+static int note_provenance(struct plm_run *run, const struct plm_session *session, const struct plm_corpus *corpus,
+                           struct plm_error *err) {
+  const struct plm_plugin *plugin = session->plugin;
+  char sha256[PLM_SHA256_TEXT], host[256] = "", shape[PLM_SHAPE_TEXT];
+  int code = plm_sha256_file(sha256, plugin->path, err);
+  gethostname(host, sizeof host - 1);
+  plm_shape_text(shape, session->model.layout.shape);
+  if (code || (code = set_text(&run->shape, shape, err)) ||
+      (code = set_text(&run->corpus_digest, corpus->digest, err)) || (code = set_text(&run->precision, "f32", err)) ||
+      (code = set_text(&run->backend, plugin->card->name, err)) ||
+      (code = set_text(&run->backend_version, plugin->card->version, err)) ||
+      (code = set_text(&run->backend_path, plugin->path, err)) ||
+      (code = set_text(&run->backend_sha256, sha256, err)) ||
+      (code = set_text(&run->device_id, session->info.id, err)) ||
+      (code = set_text(&run->device_name, session->info.name, err)) ||
+      (code = set_text(&run->driver, session->info.driver, err)) ||
+      (code = set_text(&run->driver_version, session->info.driver_version, err)) ||
+      (code = set_text(&run->host_name, host, err)))
+    return code;
+  run->figures.micro_tokens = session->micro_tokens;
+  run->figures.deterministic = session->model.deterministic;
+  return set_text(&run->lowered_ops, session->model.lowered_text, err);
+}
+
+/* A run at step 0. */
+static int begin_run(struct plm_checkpoint *c, const struct plm_study *study, const struct plm_cell *cell,
+                     const struct plm_corpus *corpus, const struct plm_layout *layout, struct plm_error *err) {
+  struct plm_run *run = &c->run;
+  struct plm_run_figures *f = &run->figures;
+  memcpy(run->cell_id, cell->id, sizeof run->cell_id);
+  f->layers = cell->shape.layers;
+  f->width = cell->shape.width;
+  f->heads = cell->shape.heads;
+  f->n_layers_only = (double)cell->n_layers_only;
+  f->n_with_head = (double)cell->n_with_head;
+  f->n_total = (double)cell->n_total;
+  f->budget = cell->budget;
+  f->tokens_planned = (double)cell->tokens;
+  f->steps_planned = (double)cell->steps;
+  f->seed = (double)cell->seed;
+  f->lr = cell->lr;
+  f->diverged_step = -1;
+  c->floats = layout->floats;
+  c->params = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment1 = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment2 = plm_memory_zeroed(c->floats, sizeof(float));
+  json_t *resolved = plm_study_cell_json(study, cell, corpus->digest);
+  run->resolved_json = resolved ? json_dumps(resolved, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
+  json_decref(resolved);
+  run->ini = strdup(study->text);
+  run->status = strdup("running");
+  if (!c->params || !c->moment1 || !c->moment2 || !run->resolved_json || !run->ini || !run->status)
+    return plm_error_memory(err, "beginning a run");
+  plm_layout_weights(c->params, layout, cell->seed, study->config.model_init_std);
+  return 0;
+}
+
+static int open_session(struct plm_session **session, struct plm_plugin **plugin, const struct plm_study *study,
+                        const struct plm_cell *cell, const struct plm_cell_options *options, struct plm_error *err) {
+  const struct plm_config *config = &study->config;
+  char *name = NULL, *device = NULL, *path = NULL;
+  uint32_t index = 0, count = 0;
+  struct plm_setting *settings = plm_memory_zeroed(study->backend_option_count, sizeof *settings);
+  int code = settings ? plm_plugin_select(&name, &device, options->backend, err) : plm_error_memory(err, "reading settings");
+  if (code || (code = plm_plugin_resolve(&path, name, err)))
+    goto out;
+  for (size_t i = 0; i < study->backend_option_count; i++)
+    if (!strcmp(study->backend_options[i].backend, name))
+      settings[count++] = (struct plm_setting){study->backend_options[i].key, study->backend_options[i].value};
+  if ((code = plm_plugin_load(plugin, path, settings, count, options->threads, err)) ||
+      (code = plm_plugin_device(&index, *plugin, device, err)))
+    goto out;
+  struct plm_session_options session_options = {
+      .shape = cell->shape,
+      .optimizer = {.beta1 = (float)config->train_beta1,
+                    .beta2 = (float)config->train_beta2,
+                    .epsilon = (float)config->train_epsilon,
+                    .weight_decay = (float)config->train_weight_decay,
+                    .clip = (float)config->train_clip},
+      .batch_tokens = (uint32_t)config->train_batch_tokens,
+      .length_max = (uint32_t)config->data_length_max,
+      .micro_tokens = (uint32_t)config->run_micro_tokens,
+      .log_capacity = (uint32_t)config->run_record_every,
+  };
+  code = plm_session_open(session, *plugin, index, &session_options, err);
+out:
+  free(settings);
+  free(name);
+  free(device);
+  free(path);
+  return code;
+}
+
+/* The run as its checkpoint left it, or a new one, on the device and ready for the next step. */
+static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struct plm_error *err) {
+  struct plm_checkpoint *c = &t->checkpoint;
+  const struct plm_layout *layout = &t->session->model.layout;
+  int found;
+  int code = plm_checkpoint_read(c, &found, t->folder, t->cell->id, layout->floats, err);
+  if (code)
+    return code;
+  if (!found) {
+    code = begin_run(c, t->study, t->cell, corpus, layout, err);
+  } else {
+    c->run.figures.resumes++;
+    t->seconds_before = c->run.figures.seconds;
+    code = plm_batcher_restore(t->batcher, c->cursor, c->cursor_count, err);
+  }
+  if (!code)
+    code = note_provenance(&c->run, t->session, corpus, err);
+  c->run.figures.threads = t->options->threads;
+  return code ? code : plm_trainer_upload(t, err);
+}
+
+static int train(struct plm_trainer *t, const struct plm_corpus *corpus, const char *run_path, int *diverged,
+                 struct plm_error *err) {
+  const struct plm_config *config = &t->study->config;
+  const struct plm_batch_options batches = {.seed = t->cell->seed,
+                                            .length_max = config->data_length_max,
+                                            .batch_tokens = config->train_batch_tokens,
+                                            .pool = config->data_pool,
+                                            .mask_rate = config->data_mask_rate,
+                                            .mask_token = config->data_mask_token,
+                                            .mask_random = config->data_mask_random};
+  t->epoch_tokens = plm_corpus_epoch_tokens(corpus, PLM_SPLIT_TRAIN, config->data_length_max);
+  int code = plm_batcher_create(&t->batcher, corpus, &batches, err);
+  if (code || (code = plm_validation_create(&t->validation, corpus, &batches, config->evaluate_tokens, err)) ||
+      (code = plm_batch_init(&t->batch, (uint32_t)config->train_batch_tokens, err)) ||
+      (code = restore(t, corpus, err)) || (code = plm_events_create(&t->events, t->folder, err)) ||
+      (code = plm_trainer_run(t, diverged, err)))
+    return code;
+  struct plm_run *run = &t->checkpoint.run;
+  if ((code = set_text(&run->status, *diverged ? "diverged" : "done", err)) ||
+      (code = plm_run_write(run_path, run, &t->session->model.layout, t->checkpoint.params, err)))
+    return code;
+  plm_checkpoint_remove(t->folder);
+  return 0;
+}
+
+int plm_cell_set_aside(const char *folder, const char *why, struct plm_error *err) {
+  char *path = plm_file_join(folder, "run.h5"), *aside = plm_file_join(folder, "run.damaged.h5");
+  int code = path && aside ? 0 : plm_error_memory(err, "setting a damaged run aside");
+  if (!code && rename(path, aside))
+    code = plm_error_set_system(err, errno, "cannot rename \"%s\"", path);
+  if (!code)
+    plm_log(PLM_LOG_WARN, "%s; kept as run.damaged.h5, the cell is trained again", why);
+  free(path);
+  free(aside);
+  return code;
+}
+
+/* *done = 1 when run.h5 is there and verifies. A damaged one is set aside. */
+static int look_for_run(int *done, int *diverged, const char *folder, const char *run_path, const struct plm_cell *cell,
+                        struct plm_error *err) {
+  struct plm_run run;
+  struct plm_error said = PLM_ERROR_INIT;
+  *done = 0;
+  if (!plm_file_exists(run_path))
+    return 0;
+  int code = plm_run_read(&run, NULL, run_path, cell->id, &said);
+  if (code == PLM_E_DAMAGED)
+    return plm_cell_set_aside(folder, said.text, err);
+  if (code) {
+    *err = said;
+    return code;
+  }
+  *done = 1;
+  *diverged = !strcmp(run.status, "diverged");
+  plm_run_fini(&run);
+  return 0;
+}
+
+int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, const struct plm_cell_options *options,
+                 int *diverged, struct plm_error *err) {
+  struct plm_trainer trainer = {.study = study, .cell = cell, .options = options};
+  struct plm_plugin *plugin = NULL;
+  struct plm_corpus *corpus = NULL;
+  int lock = -1, code = 0, ended = 0, done = 0;
+  char *folder = plm_cell_folder(study, cell);
+  char *run_path = folder ? plm_file_join(folder, "run.h5") : NULL;
+  if (!run_path) {
+    code = plm_error_memory(err, "naming a cell");
+    goto out;
+  }
+  trainer.folder = folder;
+  if ((code = plm_file_make_folders(folder, err)) || (code = plm_lock_take(&lock, folder, "cell", cell->id, err)))
+    goto out;
+  if (!(code = look_for_run(&done, &ended, folder, run_path, cell, err)) && !done &&
+      !(code = plm_corpus_open(&corpus, study->corpus, err)) &&
+      !(code = open_session(&trainer.session, &plugin, study, cell, options, err)))
+    code = train(&trainer, corpus, run_path, &ended, err);
+  if (!code && diverged)
+    *diverged = ended;
+out:
+  plm_events_close(trainer.events);
+  plm_checkpoint_fini(&trainer.checkpoint);
+  plm_batch_fini(&trainer.batch);
+  plm_validation_fini(&trainer.validation);
+  plm_batcher_destroy(trainer.batcher);
+  plm_session_close(trainer.session);
+  plm_plugin_destroy(plugin);
+  plm_corpus_close(corpus);
+  plm_lock_release(lock);
+  free(run_path);
+  free(folder);
+  return code;
+}
