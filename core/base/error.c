@@ -63,6 +63,7 @@ int plm_error_exit_code(int code) {
   case PLM_E_CELLS:
     return 3;
   case PLM_E_DAMAGED:
+  case PLM_E_ABI:
     return 4;
   case PLM_E_STOPPED:
     return 75;

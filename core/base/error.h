@@ -32,7 +32,7 @@ int plm_error_set_system(struct plm_error *err, int number, const char *format, 
 /* Out of memory while doing what. Returns PLM_E_NO_MEMORY. */
 int plm_error_memory(struct plm_error *err, const char *what);
 
-/* The process exit code for an error code: 0, 1, 2, 3, 4 or 75. */
+/* The process exit code for an error code: 0, 1, 2, 3, 4 or 75. A plugin that does not fit (PLM_E_ABI) is input that cannot be used: 4. */
 int plm_error_exit_code(int code);
 
 /*

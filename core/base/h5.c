@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,13 +122,18 @@ int plm_h5_open(hid_t *out, const char *path, const char *format, int64_t versio
   int code = plm_h5_start(err);
   if (code)
     return code;
-  if (access(path, R_OK))
+  struct stat status;
+  if (access(path, R_OK) || stat(path, &status))
     return plm_error_set_system(err, errno, "cannot open \"%s\"", path);
+  if (!S_ISREG(status.st_mode)) /* a fifo would keep us waiting */
+    return plm_error_set(err, PLM_E_DAMAGED, "\"%s\" is not a regular file", path);
   hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-  if (access_list < 0 || H5Pset_file_locking(access_list, 0, 1) < 0)
+  int prepared = access_list >= 0 && H5Pset_file_locking(access_list, 0, 1) >= 0;
+  hid_t file = prepared ? H5Fopen(path, H5F_ACC_RDONLY, access_list) : H5I_INVALID_HID;
+  if (access_list >= 0)
+    H5Pclose(access_list);
+  if (!prepared)
     return plm_h5_fail(err, PLM_E_IO, "cannot prepare \"%s\"", path);
-  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access_list);
-  H5Pclose(access_list);
   if (file < 0)
     return plm_h5_fail(err, PLM_E_DAMAGED, "\"%s\" is not a whole HDF5 file", path);
   char *found = NULL;
@@ -164,14 +170,26 @@ int plm_h5_put_format(hid_t file, const char *format, int64_t version, struct pl
   return code;
 }
 
+/* A failed write: what is the kind of thing, under parent. The library's own name for the file comes last, for asking clears the reason. */
+static int write_failed(struct plm_error *err, hid_t parent, const char *what, const char *name) {
+  char file[PLM_ERROR_TEXT / 2] = "";
+  int code = plm_h5_fail(err, PLM_E_IO, "cannot write %s \"%s\"", what, name);
+  if (H5Fget_name(parent, file, sizeof file) > 0 && err) {
+    struct plm_error inner = *err;
+    plm_error_set(err, code, "\"%s\": %.400s", file, inner.text);
+  }
+  H5Eclear2(H5E_DEFAULT);
+  return code;
+}
+
 int plm_h5_group_create(hid_t *out, hid_t parent, const char *name, struct plm_error *err) {
   hid_t links = H5Pcreate(H5P_LINK_CREATE);
   if (links < 0 || H5Pset_create_intermediate_group(links, 1) < 0)
-    return plm_h5_fail(err, PLM_E_IO, "cannot create group \"%s\"", name);
+    return write_failed(err, parent, "group", name);
   hid_t group = H5Gcreate2(parent, name, links, H5P_DEFAULT, H5P_DEFAULT);
   H5Pclose(links);
   if (group < 0)
-    return plm_h5_fail(err, PLM_E_IO, "cannot create group \"%s\"", name);
+    return write_failed(err, parent, "group", name);
   *out = group;
   return 0;
 }
@@ -193,7 +211,7 @@ static int put_attribute(hid_t object, const char *name, hid_t file_type, hid_t 
     failed = 1;
   if (space >= 0)
     H5Sclose(space);
-  return failed ? plm_h5_fail(err, PLM_E_IO, "cannot write attribute \"%s\"", name) : 0;
+  return failed ? write_failed(err, object, "attribute", name) : 0;
 }
 
 /* A fixed-length UTF-8 type of bytes bytes (at least one), padded with NUL. */
@@ -210,7 +228,7 @@ static hid_t text_type(size_t bytes) {
 int plm_h5_put_text(hid_t object, const char *name, const char *text, struct plm_error *err) {
   hid_t type = text_type(strlen(text));
   if (type < 0)
-    return plm_h5_fail(err, PLM_E_IO, "cannot write attribute \"%s\"", name);
+    return write_failed(err, object, "attribute", name);
   int code = put_attribute(object, name, type, type, text, err);
   H5Tclose(type);
   return code;
@@ -329,11 +347,11 @@ static int put_dataset(hid_t parent, const char *name, hid_t type, const void *d
   if (space >= 0 && layout >= 0 && stored >= 0)
     set = H5Dcreate2(parent, name, stored, space, H5P_DEFAULT, layout, H5P_DEFAULT);
   if (set < 0 || (extents[0] && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
-    code = plm_h5_fail(err, PLM_E_IO, "cannot write dataset \"%s\"", name);
+    code = write_failed(err, parent, "dataset", name);
   if (!code && units)
     code = plm_h5_put_text(set, "units", units, err);
   if (set >= 0 && H5Dclose(set) < 0 && !code)
-    code = plm_h5_fail(err, PLM_E_IO, "cannot write dataset \"%s\"", name);
+    code = write_failed(err, parent, "dataset", name);
   if (stored >= 0)
     H5Tclose(stored);
   if (layout >= 0)
@@ -362,7 +380,7 @@ int plm_h5_put_texts(hid_t parent, const char *name, const char *const *texts, u
   int code = 0;
   hid_t type = text_type(width);
   if (type < 0)
-    code = plm_h5_fail(err, PLM_E_IO, "cannot write dataset \"%s\"", name);
+    code = write_failed(err, parent, "dataset", name);
   else
     code = plm_h5_put_array(parent, name, type, cells, count, 0, NULL, err);
   if (type >= 0)
@@ -437,7 +455,7 @@ int plm_h5_put_document(hid_t parent, const char *name, const char *text, struct
     H5Sclose(space);
   if (type >= 0)
     H5Tclose(type);
-  return failed ? plm_h5_fail(err, PLM_E_IO, "cannot write \"%s\"", name) : 0;
+  return failed ? write_failed(err, parent, "document", name) : 0;
 }
 
 int plm_h5_get_document(char **out, hid_t parent, const char *name, struct plm_error *err) {

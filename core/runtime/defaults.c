@@ -85,7 +85,7 @@ int plm_defaults_fill(struct plm_backend *backend, const void *library, struct p
   static int (*const finishes[SETS])(struct plm_queue *, struct plm_event **, struct plm_error *) = {FOR_EACH_SET(X)};
 #undef X
   if (!backend->program_run || !backend->event_record) {
-    int set, code = set_take(&set, library, err);
+    int set = 0, code = set_take(&set, library, err);
     if (code)
       return code;
     sets[set].op_run = backend->op_run;

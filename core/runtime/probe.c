@@ -278,8 +278,8 @@ static int probe_child(json_t **out, const char *path, double seconds, int quiet
   double deadline = now() + seconds;
   char *text = NULL;
   size_t bytes = 0;
-  int answer, status, timed_out = 0, code;
-  pid_t child;
+  int answer = -1, status, timed_out = 0, code;
+  pid_t child = 0;
   code = child_start(&child, &answer, path, quiet, err);
   if (code)
     return code;

@@ -192,7 +192,7 @@ static int parse_list(struct list *list, const char *text, struct plm_error *err
   if (!*trim(copy))
     code = plm_error_set(err, PLM_E_USAGE, "list: empty, at least one value is needed");
   while (cursor && code == 0) {
-    char *part;
+    char *part = NULL;
     code = next_part(&part, &cursor, err);
     if (code == 0)
       code = append_part(list, part, err);

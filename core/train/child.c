@@ -37,8 +37,17 @@ double plm_child_clock(void) {
 /* The argument vector: borrowed texts in an owned array; threads is the text of a number. */
 static char **make_arguments(const struct plm_child_options *options, const char *threads) {
   enum { FIXED = 11 };
-  const char *fixed[FIXED] = {"plmscale", "run-cell",  options->study, options->cell_id, "--backend", options->device,
-                              "--threads", threads, "--report-fd", "3", NULL};
+  const char *fixed[FIXED] = {"plmscale",
+                              "run-cell",
+                              options->study,
+                              options->cell_id,
+                              "--backend",
+                              options->device,
+                              "--threads",
+                              threads,
+                              "--report-fd",
+                              "3",
+                              NULL};
   const char **arguments = plm_memory_zeroed(FIXED + 2 * options->setting_count, sizeof *arguments);
   if (!arguments)
     return NULL;

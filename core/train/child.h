@@ -33,25 +33,25 @@ struct plm_child_end {
 };
 
 struct plm_child {
-  pid_t pid; /* 0: none */
-  int fd;    /* the report pipe, -1 once it is closed */
-  double started, heard; /* plm_child_clock */
-  int hung, killed;      /* we killed it, and why */
-  int said_end;          /* it reported the end of its cell */
-  int reports;           /* progress lines so far */
+  pid_t pid;                         /* 0: none */
+  int fd;                            /* the report pipe, -1 once it is closed */
+  double started, heard;             /* plm_child_clock */
+  int hung, killed;                  /* we killed it, and why */
+  int said_end;                      /* it reported the end of its cell */
+  int reports;                       /* progress lines so far */
   struct plm_cell_progress progress; /* the last one */
   int error_code;                    /* from an error line, else 0 */
   char error[PLM_ERROR_TEXT];
   char line[PLM_CHILD_LINE]; /* an incomplete line */
   size_t used;
-  int skipping;   /* a line too long to be one of the protocol is being dropped */
-  char *log_path; /* owned */
+  int skipping;    /* a line too long to be one of the protocol is being dropped */
+  char *log_path;  /* owned */
   off_t log_start; /* where in the log its own output starts */
 };
 
 struct plm_child_options {
-  const char *program; /* NULL: this very program, /proc/self/exe */
-  const char *study;   /* path of the INI file */
+  const char *program;          /* NULL: this very program, /proc/self/exe */
+  const char *study;            /* path of the INI file */
   const char *cell_id, *folder; /* folder: the cell's, for log.txt */
   const char *device;           /* NAME[:DEVICE] */
   uint32_t threads;

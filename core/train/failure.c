@@ -39,8 +39,8 @@ int plm_failure_write(const char *folder, const char *cell_id, const struct plm_
                            "step", (json_int_t)failure->step, "text", foreign_text(failure->text));
   char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
   char *path = plm_file_join(folder, NAME);
-  int code = text && path ? plm_file_write_atomic(path, text, strlen(text), err)
-                          : plm_error_memory(err, "keeping a failure");
+  int code =
+      text && path ? plm_file_write_atomic(path, text, strlen(text), err) : plm_error_memory(err, "keeping a failure");
   free(path);
   free(text);
   json_decref(json);
@@ -52,8 +52,9 @@ static int parse(struct plm_failure *out, const char *data, size_t bytes, const 
   json_int_t code, step;
   json_error_t where;
   json_t *json = json_loadb(data, bytes, JSON_REJECT_DUPLICATES, &where);
-  if (!json || json_unpack(json, "{s:s, s:s, s:I, s:s, s:s, s:I, s:s}", "schema", &schema, "kind", &kind, "code", &code,
-                           "device", &device, "time", &when, "step", &step, "text", &text) ||
+  if (!json ||
+      json_unpack(json, "{s:s, s:s, s:I, s:s, s:s, s:I, s:s}", "schema", &schema, "kind", &kind, "code", &code,
+                  "device", &device, "time", &when, "step", &step, "text", &text) ||
       strcmp(schema, SCHEMA)) {
     json_decref(json);
     return plm_error_set(err, PLM_E_DAMAGED, "\"%s\" is not a %s file", path, SCHEMA);

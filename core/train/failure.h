@@ -20,7 +20,8 @@ struct plm_failure {
 };
 
 /* Schema plmscale.failure/1, written atomically into the cell's folder. */
-int plm_failure_write(const char *folder, const char *cell_id, const struct plm_failure *failure, struct plm_error *err);
+int plm_failure_write(const char *folder, const char *cell_id, const struct plm_failure *failure,
+                      struct plm_error *err);
 
 /* *found = 0: there is none. PLM_E_DAMAGED: it is not such a file. */
 int plm_failure_read(struct plm_failure *out, int *found, const char *folder, struct plm_error *err);

@@ -69,17 +69,17 @@ static int put_summary(hid_t group, const struct merge *merge, struct plm_error 
     texts[i] = merge->runs[i].cell_id;
   if (!code)
     code = plm_h5_put_texts(group, "cell_id", texts, merge->count, err);
-#define X(name)                                            \
-  for (size_t i = 0; i < merge->count && !code; i++)       \
-    texts[i] = merge->runs[i].name;                        \
-  if (!code)                                               \
+#define X(name)                                                                                                        \
+  for (size_t i = 0; i < merge->count && !code; i++)                                                                   \
+    texts[i] = merge->runs[i].name;                                                                                    \
+  if (!code)                                                                                                           \
     code = plm_h5_put_texts(group, #name, texts, merge->count, err);
   PLM_RUN_TEXTS(X)
 #undef X
-#define X(name, units)                                     \
-  for (size_t i = 0; i < merge->count && !code; i++)       \
-    values[i] = merge->runs[i].figures.name;               \
-  if (!code)                                               \
+#define X(name, units)                                                                                                 \
+  for (size_t i = 0; i < merge->count && !code; i++)                                                                   \
+    values[i] = merge->runs[i].figures.name;                                                                           \
+  if (!code)                                                                                                           \
     code = plm_h5_put_array(group, #name, H5T_NATIVE_DOUBLE, values, merge->count, 0, *(units) ? (units) : NULL, err);
   PLM_RUN_FIGURES(X)
 #undef X
@@ -106,13 +106,13 @@ static int put_cell(hid_t cells, const struct plm_run *run, const char *path, st
   int code = plm_h5_group_create(&group, cells, run->cell_id, err);
   if (code)
     return code;
-#define X(name) \
-  if (!code)    \
+#define X(name)                                                                                                        \
+  if (!code)                                                                                                           \
     code = plm_h5_put_text(group, #name, run->name, err);
   PLM_RUN_TEXTS(X)
 #undef X
-#define X(name, units) \
-  if (!code)           \
+#define X(name, units)                                                                                                 \
+  if (!code)                                                                                                           \
     code = plm_h5_put_real(group, #name, run->figures.name, err);
   PLM_RUN_FIGURES(X)
 #undef X

@@ -24,7 +24,8 @@ static struct plm_backend_option *place_for(struct plm_study *study, const char 
 int plm_prepare_setting(struct plm_study *study, const char *text, struct plm_error *err) {
   const char *equals = strchr(text, '='), *dot = strchr(text, '.');
   if (!equals || !dot || dot > equals || dot == text || dot + 1 == equals)
-    return plm_error_set(err, PLM_E_USAGE, "--set \"%.100s\": NAME.KEY=VALUE is right, for example cpu.threads=2", text);
+    return plm_error_set(err, PLM_E_USAGE, "--set \"%.100s\": NAME.KEY=VALUE is right, for example cpu.threads=2",
+                         text);
   struct plm_backend_option option = {.backend = strndup(text, (size_t)(dot - text)),
                                       .key = strndup(dot + 1, (size_t)(equals - dot - 1)),
                                       .value = strdup(equals + 1)};

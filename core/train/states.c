@@ -59,12 +59,13 @@ static int look_at_checkpoint(struct plm_cell_standing *out, const char *folder,
     char *path = plm_file_join(folder, generations[g]);
     if (!path)
       return plm_error_memory(err, "looking at a cell");
-    int there = plm_file_exists(path) &&
-                !plm_h5_open(&file, path, PLM_CHECKPOINT_FORMAT, PLM_CHECKPOINT_VERSION, &ignored);
+    int there =
+        plm_file_exists(path) && !plm_h5_open(&file, path, PLM_CHECKPOINT_FORMAT, PLM_CHECKPOINT_VERSION, &ignored);
     free(path);
     if (!there)
       continue;
-    int read = !plm_h5_get_real(&step, file, "steps", &ignored) && !plm_h5_get_real(&seconds, file, "seconds", &ignored);
+    int read =
+        !plm_h5_get_real(&step, file, "steps", &ignored) && !plm_h5_get_real(&seconds, file, "seconds", &ignored);
     H5Fclose(file);
     if (!read || !(step >= 0 && step < 9e15))
       continue;

@@ -4,7 +4,14 @@
 
 #include "train/supervisor.h"
 
-enum plm_job_state { PLM_JOB_REFUSED, PLM_JOB_WAITING, PLM_JOB_RUNNING, PLM_JOB_FINISHED, PLM_JOB_FAILED, PLM_JOB_BUSY };
+enum plm_job_state {
+  PLM_JOB_REFUSED,
+  PLM_JOB_WAITING,
+  PLM_JOB_RUNNING,
+  PLM_JOB_FINISHED,
+  PLM_JOB_FAILED,
+  PLM_JOB_BUSY
+};
 
 struct plm_job {
   enum plm_job_state state;
@@ -24,7 +31,7 @@ struct plm_supervision {
   double started;
   double flops_done; /* by children of this supervision that ended */
   int stopping, killing;
-  int unusable;                /* the code of a device that cannot be used as asked for */
+  int unusable; /* the code of a device that cannot be used as asked for */
   char unusable_text[PLM_ERROR_TEXT];
 };
 

@@ -19,8 +19,8 @@
 #include "train/supervision.h"
 
 #define POLL_MS 200
-#define POLL_ENDING_MS 5  /* a child that has closed its pipe is about to end */
-#define BUSY_AGAIN 0.5    /* seconds between looks at a cell that another process trains */
+#define POLL_ENDING_MS 5 /* a child that has closed its pipe is about to end */
+#define BUSY_AGAIN 0.5   /* seconds between looks at a cell that another process trains */
 
 /* ------------------------------------------------------------ before the start */
 
@@ -116,7 +116,6 @@ static int start_cell(struct plm_supervision *s, struct plm_worker *worker, size
   worker->cell = index;
   s->jobs[index].state = PLM_JOB_RUNNING;
   s->jobs[index].before = s->jobs[index].share;
-  s->jobs[index].busy_since = 0;
   return 0;
 }
 
@@ -175,13 +174,21 @@ static void verify_done(struct plm_supervision *s, size_t index, const char *fol
   snprintf(end->text, sizeof end->text, "said it was done, but %.900s", said.text);
 }
 
+static int workers_left(const struct plm_supervision *s) {
+  int usable = 0;
+  for (size_t i = 0; i < s->options->workers->count; i++)
+    usable |= !s->options->workers->items[i].lost;
+  return usable;
+}
+
 static void retire(struct plm_supervision *s, const struct plm_worker *worker, const struct plm_child_end *end) {
   if (plm_worker_blames_device(end)) {
-    plm_log(PLM_LOG_WARN, "device %s failed %d times in a row: marked lost, no more cells are given to it", worker->device,
-            worker->strikes);
+    plm_log(PLM_LOG_WARN, "device %s failed %d times in a row: marked lost, no more cells are given to it",
+            worker->device, worker->strikes);
     return;
   }
-  plm_log(PLM_LOG_WARN, "device %s cannot be used: %s", worker->device, end->text);
+  if (workers_left(s)) /* else this is what the whole call ends with */
+    plm_log(PLM_LOG_WARN, "device %s cannot be used: %s", worker->device, end->text);
   s->unusable = end->code;
   snprintf(s->unusable_text, sizeof s->unusable_text, "%s", end->text);
 }
@@ -199,6 +206,8 @@ static int end_cell(struct plm_supervision *s, struct plm_worker *worker, struct
   int out_of_use = plm_worker_note(worker, end);
   if (out_of_use)
     retire(s, worker, end);
+  if (end->outcome != PLM_CHILD_BUSY)
+    job->busy_since = 0;
   if (end->outcome == PLM_CHILD_BUSY)
     note_busy(s, worker->cell, end->text);
   else if (end->outcome == PLM_CHILD_KILLED || (end->outcome == PLM_CHILD_STOPPED && s->stopping) ||
@@ -278,13 +287,10 @@ static void obey(struct plm_supervision *s) {
 
 /* 1 when a cell waits and a worker is left for it. */
 static int work_left(const struct plm_supervision *s) {
-  const struct plm_workers *workers = s->options->workers;
-  int usable = 0, waiting = 0;
-  for (size_t i = 0; i < workers->count; i++)
-    usable |= !workers->items[i].lost;
+  int waiting = 0;
   for (size_t i = 0; i < s->study->cell_count; i++)
     waiting |= s->jobs[i].state == PLM_JOB_WAITING;
-  return usable && waiting && !s->stopping;
+  return waiting && workers_left(s) && !s->stopping;
 }
 
 static int work(struct plm_supervision *s, struct pollfd *fds, struct plm_error *err) {
@@ -319,7 +325,7 @@ static void announce(const struct plm_supervision *s) {
   char also[64] = "";
   if (refused)
     snprintf(also, sizeof also, ", %zu refused by the plan", refused);
-  plm_log(PLM_LOG_INFO, "study %s: %zu cells done, %zu to train%s; %zu at a time, %u threads each, smallest first",
+  plm_log(PLM_LOG_INFO, "study %s, cells: %zu done, %zu to train%s; %zu at a time, %u threads each, smallest first",
           s->study->config.study_name, finished, waiting, also, s->options->workers->count, s->options->threads);
 }
 
@@ -341,14 +347,16 @@ static int conclude(const struct plm_supervision *s, struct plm_error *err) {
   if (s->killing)
     return plm_error_set(err, PLM_E_IO, "stopped at once on a second signal; work since the last checkpoints is lost");
   if (s->stopping && r->waiting)
-    return plm_error_set(err, PLM_E_STOPPED, "stopped with %zu cells to go; run again to go on", r->waiting);
+    return plm_error_set(err, PLM_E_STOPPED, "stopped; cells: %zu done, %zu to go; run again to go on",
+                         r->done + r->diverged, r->waiting);
   if (r->waiting && s->unusable && r->failed == 0)
     return plm_error_set(err, s->unusable, "%s", s->unusable_text);
   if (r->waiting)
-    return plm_error_set(err, PLM_E_CELLS, "no usable device is left: %zu cells failed, %zu wait; run again to try them",
-                         r->failed, r->waiting);
+    return plm_error_set(err, PLM_E_CELLS,
+                         "no usable device is left; cells: %zu failed, %zu wait; run again to try them", r->failed,
+                         r->waiting);
   if (r->failed || r->busy)
-    return plm_error_set(err, PLM_E_CELLS, "%zu cells failed, %zu are trained by another process; run again to try them",
+    return plm_error_set(err, PLM_E_CELLS, "cells: %zu failed, %zu left to another process; run again to try them",
                          r->failed, r->busy);
   return 0;
 }

@@ -15,13 +15,13 @@
 #include "train/worker.h"
 
 struct plm_supervisor_options {
-  struct plm_workers *workers;       /* borrowed; all free */
-  uint32_t threads;                  /* CPU threads for each cell, at least 1 */
-  const char *const *settings;       /* NAME.KEY=VALUE, already in the study, for the children */
+  struct plm_workers *workers; /* borrowed; all free */
+  uint32_t threads;            /* CPU threads for each cell, at least 1 */
+  const char *const *settings; /* NAME.KEY=VALUE, already in the study, for the children */
   size_t setting_count;
-  double patience;                   /* seconds to wait for a cell that another process trains, before it is left to it */
-  int bar;                           /* progress has a bar (a terminal) */
-  const char *program;               /* what is run as child; NULL: this program */
+  double patience;     /* seconds to wait for a cell that another process trains, before it is left to it */
+  int bar;             /* progress has a bar (a terminal) */
+  const char *program; /* what is run as child; NULL: this program */
   const volatile sig_atomic_t *stop; /* requests so far: at 1 children checkpoint, at 2 they are killed */
 };
 
