@@ -52,7 +52,7 @@ static const struct argp argp = {
     "Lists the backend plugins and their devices, and says why a plugin was refused. Each is loaded in a process of "
     "its own.\v"
     "Searched: the PATHs (files or folders) alone when there are any; else the folders in PLMSCALE_PLUGIN_PATH and the "
-    "one that was installed with the program. Exit code 1 when a PATH holds no plugin or one that is not accepted.",
+    "one that was installed with the program. Exit code 4 when a PATH holds no plugin or one that is not accepted.",
     NULL,
     NULL,
     NULL};

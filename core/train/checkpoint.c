@@ -74,9 +74,31 @@ out:
   return code;
 }
 
+/* Parameters, both moments and the cursor into arrays of their own. */
+static int get_arenas(struct plm_checkpoint *c, hid_t file, struct plm_error *err) {
+  hid_t arena;
+  int code = plm_h5_array_length(&c->cursor_count, file, "cursor", err);
+  if (code)
+    return code;
+  c->params = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment1 = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment2 = plm_memory_zeroed(c->floats, sizeof(float));
+  if (c->cursor_count < (uint64_t)1 << 28)
+    c->cursor = plm_memory_zeroed(c->cursor_count, sizeof *c->cursor);
+  if (!c->params || !c->moment1 || !c->moment2 || !c->cursor)
+    return plm_error_memory(err, "reading a checkpoint");
+  if ((code = plm_h5_group_open(&arena, file, "arena", err)))
+    return code;
+  if (!(code = plm_h5_get_array(c->params, arena, "params", H5T_NATIVE_FLOAT, c->floats, err)) &&
+      !(code = plm_h5_get_array(c->moment1, arena, "moment1", H5T_NATIVE_FLOAT, c->floats, err)) &&
+      !(code = plm_h5_get_array(c->moment2, arena, "moment2", H5T_NATIVE_FLOAT, c->floats, err)))
+    code = plm_h5_get_array(c->cursor, file, "cursor", H5T_NATIVE_INT64, c->cursor_count, err);
+  H5Gclose(arena);
+  return code;
+}
+
 static int get_state(struct plm_checkpoint *c, hid_t file, const char *path, const char *cell_id, struct plm_error *err) {
   char *stored = NULL, digest[PLM_HASH_TEXT];
-  hid_t arena;
   int code = plm_record_get(&c->run, &stored, file, path, err);
   if (code)
     goto out;
@@ -84,22 +106,7 @@ static int get_state(struct plm_checkpoint *c, hid_t file, const char *path, con
     code = plm_error_set(err, PLM_E_DAMAGED, "\"%s\" belongs to cell %s, not %s", path, c->run.cell_id, cell_id);
     goto out;
   }
-  c->params = plm_memory_zeroed(c->floats, sizeof(float));
-  c->moment1 = plm_memory_zeroed(c->floats, sizeof(float));
-  c->moment2 = plm_memory_zeroed(c->floats, sizeof(float));
-  code = plm_h5_array_length(&c->cursor_count, file, "cursor", err);
-  if (!code && c->cursor_count < (uint64_t)1 << 28)
-    c->cursor = plm_memory_zeroed(c->cursor_count, sizeof *c->cursor);
-  if (!code && (!c->params || !c->moment1 || !c->moment2 || !c->cursor))
-    code = plm_error_memory(err, "reading a checkpoint");
-  if (code || (code = plm_h5_group_open(&arena, file, "arena", err)))
-    goto out;
-  if (!(code = plm_h5_get_array(c->params, arena, "params", H5T_NATIVE_FLOAT, c->floats, err)) &&
-      !(code = plm_h5_get_array(c->moment1, arena, "moment1", H5T_NATIVE_FLOAT, c->floats, err)) &&
-      !(code = plm_h5_get_array(c->moment2, arena, "moment2", H5T_NATIVE_FLOAT, c->floats, err)))
-    code = plm_h5_get_array(c->cursor, file, "cursor", H5T_NATIVE_INT64, c->cursor_count, err);
-  H5Gclose(arena);
-  if (code)
+  if ((code = plm_record_name(err, get_arenas(c, file, err), path)))
     goto out;
   state_digest(digest, c);
   if (strcmp(digest, stored))

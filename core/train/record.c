@@ -9,6 +9,14 @@
 
 #define STEPS_MAX ((uint64_t)1 << 32)
 
+int plm_record_name(struct plm_error *err, int code, const char *path) {
+  if (code && err) {
+    struct plm_error inner = *err;
+    plm_error_set(err, code, "\"%s\": %.800s", path, inner.text);
+  }
+  return code;
+}
+
 void plm_record_digest(char out[PLM_HASH_TEXT], const struct plm_run *run, const float *params, uint64_t floats) {
   char parts[PLM_CURVE_COLUMNS + 3][PLM_HASH_TEXT];
   memset(parts, 0, sizeof parts);
@@ -188,9 +196,5 @@ int plm_record_get(struct plm_run *run, char **digest, hid_t file, const char *p
     code = get_curve(&run->curve, file, err);
   if (!code)
     code = get_evaluations(&run->curve, file, err);
-  if (code && err) {
-    struct plm_error inner = *err;
-    plm_error_set(err, code, "\"%s\": %.800s", path, inner.text);
-  }
-  return code;
+  return plm_record_name(err, code, path);
 }

@@ -16,4 +16,7 @@ int plm_record_put(hid_t file, const char *format, int64_t version, const struct
 /* Reads them into a zeroed run (released by the caller also on failure). *digest: owned by the caller. */
 int plm_record_get(struct plm_run *run, char **digest, hid_t file, const char *path, struct plm_error *err);
 
+/* Puts the file's name in front of the message of a code that is not 0; returns code. For what is read after the record. */
+int plm_record_name(struct plm_error *err, int code, const char *path);
+
 #endif
