@@ -281,7 +281,9 @@ static void head_grad_bound(const struct head *head, const float *o, const float
       double dp = 0;
       for (uint32_t e = 0; e < h; e++)
         dp += fabs(d_o[row * h + e]) * head->bound[2][j * h + e];
-      const double P = head->P[(uint64_t)i * n + j] * (1 + head->A[(uint64_t)i * n + j] + fabs(head->lse[i]));
+      /* A float P below 2^-126 may be 0: 2^-107 times the 32 u of every tolerance leaves room for that. */
+      const double P =
+          head->P[(uint64_t)i * n + j] * (1 + head->A[(uint64_t)i * n + j] + fabs(head->lse[i])) + 0x1p-107;
       pair_bound(head, i, j, P * (dp + delta), P, d_o + row * h, dqkv);
     }
   }
