@@ -4,6 +4,8 @@
 
 #include "model/program.h"
 
+#define PLM_ALIGN_BYTES 64u /* of every view */
+
 /* Views of what forward saves for backward, per layer. */
 struct plm_layer_views {
   struct plm_view x, mean1, rstd1, norm1, qkv, o, lse, x_mid, mean2, rstd2, norm2, pre, act;
@@ -56,6 +58,10 @@ struct plm_view plm_builder_mask_weight(const struct plm_builder *builder);
 struct plm_view plm_builder_cosine(const struct plm_builder *builder);
 struct plm_view plm_builder_sine(const struct plm_builder *builder);
 struct plm_extent plm_builder_extent(const struct plm_builder *builder, uint32_t symbol);
+
+/* Floats of one rotary table (cosine or sine), and the bytes from the first to the second. */
+uint64_t plm_model_table_floats(const struct plm_model *model);
+uint64_t plm_model_table_stride(const struct plm_model *model);
 
 /* The two halves. Forward fills builder->x_last; keep: save every layer for backward. */
 void plm_build_forward(struct plm_builder *builder, int keep);

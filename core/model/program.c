@@ -2,14 +2,12 @@
 
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "model/builder.h"
 
-#define ALIGN_BYTES 64u
 #define STATE_RECORD 0u /* struct plm_step_record of the step under way */
 #define STATE_LOG 64u
 
@@ -19,142 +17,15 @@ const char *plm_slot_name(uint32_t slot) {
   return slot < PLM_SLOT_COUNT ? names[slot] : "?";
 }
 
-/* ------------------------------------------------------------- emitting */
-
-struct plm_op plm_builder_op(uint32_t kind, uint32_t flags) {
-  struct plm_op op;
-  memset(&op, 0, sizeof op);
-  op.struct_size = sizeof op;
-  op.kind = kind;
-  op.flags = flags;
-  op.type = PLM_TYPE_F32;
-  return op;
-}
-
-static int ask(struct plm_builder *b, const struct plm_op *op, struct plm_verdict *verdict) {
-  memset(verdict, 0, sizeof *verdict);
-  verdict->struct_size = sizeof *verdict;
-  if (!b->code)
-    b->code = b->query(b->context, op, verdict, b->err);
-  return b->code;
-}
-
-int plm_builder_accepts(struct plm_builder *b, const struct plm_op *op) {
-  struct plm_verdict verdict;
-  return !ask(b, op, &verdict) && verdict.status == PLM_VERDICT_SUPPORTED;
-}
-
-void plm_builder_emit(struct plm_builder *b, struct plm_op op) {
-  struct plm_verdict verdict;
-  if (ask(b, &op, &verdict))
-    return;
-  if (verdict.status != PLM_VERDICT_SUPPORTED) {
-    verdict.text[sizeof verdict.text - 1] = 0;
-    b->code = plm_error_set(b->err, PLM_E_UNSUPPORTED, "the backend declines the required op %s (flags 0x%x): %s",
-                            plm_op_name(op.kind), op.flags, verdict.text[0] ? verdict.text : "it gives no reason");
-    b->err->op_kind = op.kind;
-    return;
-  }
-  if (!verdict.deterministic)
-    b->model->deterministic = 0;
-  if (verdict.workspace_bytes > b->model->slot_bytes[PLM_SLOT_WORKSPACE])
-    b->model->slot_bytes[PLM_SLOT_WORKSPACE] = verdict.workspace_bytes;
-  op.workspace = (struct plm_view){.bytes = verdict.workspace_bytes, .type = PLM_TYPE_F32, .slot = PLM_SLOT_WORKSPACE};
-  op.index = b->program->count;
-  void *ops = b->program->ops;
-  if (plm_memory_grow(&ops, &b->program->capacity, (size_t)b->program->count + 1, sizeof op)) {
-    b->code = plm_error_memory(b->err, "building a program");
-    return;
-  }
-  b->program->ops = ops;
-  b->program->ops[b->program->count++] = op;
-}
-
-void plm_builder_note(struct plm_builder *b, const char *what) {
-  struct plm_model *model = b->model;
-  model->lowered++;
-  if (strstr(model->lowered_text, what))
-    return;
-  size_t used = strlen(model->lowered_text);
-  snprintf(model->lowered_text + used, sizeof model->lowered_text - used, "%s%s", used ? ", " : "", what);
-}
-
-/* ---------------------------------------------------------------- views */
+/* ---------------------------------------------------------------- rooms */
 
 /* The next bytes of a slot, growing it. */
 static struct plm_view allot(struct plm_model *model, uint32_t slot, uint64_t elements, uint32_t type) {
   uint64_t bytes = elements * 4;
   struct plm_view view = {.offset = model->slot_bytes[slot], .bytes = bytes, .type = type, .slot = slot};
-  model->slot_bytes[slot] += (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+  model->slot_bytes[slot] += (bytes + PLM_ALIGN_BYTES - 1) / PLM_ALIGN_BYTES * PLM_ALIGN_BYTES;
   return view;
 }
-
-static struct plm_view tensor_view(uint32_t slot, const struct plm_tensor *tensor) {
-  return (struct plm_view){.offset = tensor->offset * 4,
-                           .bytes = (uint64_t)tensor->rows * tensor->cols * 4,
-                           .type = PLM_TYPE_F32,
-                           .slot = slot};
-}
-
-static struct plm_view batch_view(const struct plm_builder *b, uint64_t place, uint64_t elements, uint32_t type) {
-  (void)b;
-  return (struct plm_view){.offset = place, .bytes = elements * 4, .type = type, .slot = PLM_SLOT_BATCH};
-}
-
-struct plm_view plm_builder_param(const struct plm_builder *b, const struct plm_tensor *tensor) {
-  (void)b;
-  return tensor_view(PLM_SLOT_PARAMS, tensor);
-}
-struct plm_view plm_builder_grad(const struct plm_builder *b, const struct plm_tensor *tensor) {
-  (void)b;
-  return tensor_view(PLM_SLOT_GRADS, tensor);
-}
-struct plm_view plm_builder_tokens(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.token, b->model->capacity.tokens, PLM_TYPE_I32);
-}
-struct plm_view plm_builder_positions(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.position, b->model->capacity.tokens, PLM_TYPE_I32);
-}
-struct plm_view plm_builder_scale(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.scale, b->model->capacity.tokens, PLM_TYPE_F32);
-}
-struct plm_view plm_builder_offsets(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.offset, b->model->capacity.sequences + 1u, PLM_TYPE_I32);
-}
-struct plm_view plm_builder_rows(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.row, b->model->capacity.masked, PLM_TYPE_I32);
-}
-struct plm_view plm_builder_targets(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.target, b->model->capacity.masked, PLM_TYPE_I32);
-}
-struct plm_view plm_builder_mask_weight(const struct plm_builder *b) {
-  return batch_view(b, b->model->batch.mask_weight, b->model->capacity.masked, PLM_TYPE_F32);
-}
-
-static uint64_t table_floats(const struct plm_model *model) {
-  struct plm_shape shape = model->layout.shape;
-  return (uint64_t)model->capacity.length_max * (shape.width / shape.heads / 2);
-}
-static uint64_t table_stride(const struct plm_model *model) {
-  return (table_floats(model) * 4 + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-}
-struct plm_view plm_builder_cosine(const struct plm_builder *b) {
-  return (struct plm_view){.bytes = table_floats(b->model) * 4, .type = PLM_TYPE_F32, .slot = PLM_SLOT_TABLES};
-}
-struct plm_view plm_builder_sine(const struct plm_builder *b) {
-  return (struct plm_view){.offset = table_stride(b->model),
-                           .bytes = table_floats(b->model) * 4,
-                           .type = PLM_TYPE_F32,
-                           .slot = PLM_SLOT_TABLES};
-}
-
-struct plm_extent plm_builder_extent(const struct plm_builder *b, uint32_t symbol) {
-  const struct plm_capacity *c = &b->model->capacity;
-  uint32_t count = symbol == PLM_EXTENT_TOKENS ? c->tokens : symbol == PLM_EXTENT_MASKED ? c->masked : c->sequences;
-  return (struct plm_extent){.count = count, .symbol = symbol};
-}
-
-/* ---------------------------------------------------------------- rooms */
 
 static void allot_batch(struct plm_model *model) {
   const struct plm_capacity *c = &model->capacity;
@@ -223,7 +94,7 @@ static void allot_all(struct plm_builder *b, uint32_t log_capacity) {
     allot_layer(model, &b->layers[l]);
   allot_head(b);
   allot_batch(model);
-  model->slot_bytes[PLM_SLOT_TABLES] = table_stride(model) + table_floats(model) * 4;
+  model->slot_bytes[PLM_SLOT_TABLES] = plm_model_table_stride(model) + plm_model_table_floats(model) * 4;
   model->slot_bytes[PLM_SLOT_SCHEDULE] = sizeof(struct plm_step_schedule);
   model->slot_bytes[PLM_SLOT_STATE] = STATE_LOG + (uint64_t)log_capacity * sizeof(struct plm_step_record);
   model->log_capacity = log_capacity;
@@ -398,7 +269,7 @@ double plm_program_flops(const struct plm_program *program, const struct plm_ext
 void plm_model_tables(float *out, const struct plm_model *model) {
   struct plm_shape shape = model->layout.shape;
   uint32_t half = shape.width / shape.heads / 2;
-  float *sine = out + table_stride(model) / 4;
+  float *sine = out + plm_model_table_stride(model) / 4;
   for (uint32_t p = 0; p < model->capacity.length_max; p++)
     for (uint32_t j = 0; j < half; j++) {
       double angle = p * pow(10000, -(double)j / half);
