@@ -12,7 +12,7 @@ static int query(void *context, const struct plm_op *op, struct plm_verdict *out
 
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
                            uint32_t batch_tokens) {
-  uint64_t token_bytes = (uint64_t)2 * 16 * shape.width * sizeof(float);
+  uint64_t token_bytes = (uint64_t)16 * shape.width * sizeof(float);
   uint64_t tokens = info->cache_bytes ? info->cache_bytes / token_bytes : batch_tokens;
   if (tokens < 256)
     tokens = 256;

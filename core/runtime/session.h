@@ -35,7 +35,7 @@ struct plm_session_options {
 };
 
 /*
- * The token limit of a micro-batch: the saved activations of two layers (16 D floats a token each) fill the device's cache,
+ * The token limit of a micro-batch: the saved activations of one layer (16 D floats a token) fill the device's cache,
  * within [max(length_max, 256), batch_tokens]; the whole batch where the cache is unknown.
  */
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
