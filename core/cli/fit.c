@@ -223,7 +223,10 @@ static int law_show(const struct plm_law *law, const struct arguments *a, const 
     code = plm_cli_print_json(plm_law_json(law), err);
   else
     law_print(law, options);
-  if (!code && law->fit_count == 0)
+  if (!code && law->points->count == 0)
+    code = plm_error_set(err, PLM_E_UNSUPPORTED, "%s: no points to fit, %zu left out", law->source,
+                         law->points->left_out_count);
+  else if (!code && law->fit_count == 0)
     code = plm_error_set(err, PLM_E_UNSUPPORTED, "%s: no law could be fitted; %s: %s", law->source,
                          law->failed[0].estimator, law->failed[0].reason);
   return code;

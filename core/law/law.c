@@ -208,17 +208,17 @@ int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *sou
   int code = options_check(options, err);
   if (code)
     return code;
-  if (points->count == 0)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "%s: no points to fit, %zu left out", source, points->left_out_count);
   struct plm_law *law = plm_memory_zeroed(1, sizeof *law);
   if (!law || !(law->source = plm_memory_format("%s", source))) {
     free(law);
     return plm_error_memory(err, "the law");
   }
-  plm_budgets_assign(points);
   law->points = points;
-  ranges_find(law);
-  code = law_run(law, options, err);
+  if (points->count) {
+    plm_budgets_assign(points);
+    ranges_find(law);
+    code = law_run(law, options, err);
+  }
   if (code) {
     plm_law_destroy(law);
     return code;

@@ -39,7 +39,7 @@ struct plm_law {
  * Fits. points are borrowed until plm_law_destroy, get budgets and are sorted (plm_budgets_assign); source names them.
  * An estimator the points do not allow is in failed; success does not promise that one of them worked. PLM_E_USAGE for
  * an unknown estimator, draws or at out of range; PLM_E_DAMAGED for points whose compute cannot be (plm_cost_fit);
- * PLM_E_UNSUPPORTED for no points. *out is owned by the caller.
+ * No points at all: no fits and no failures, what was left out is the result. *out is owned by the caller.
  */
 int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *source,
                 const struct plm_law_options *options, struct plm_error *err);

@@ -118,7 +118,9 @@ static json_t *left_out_json(const struct plm_points *points) {
 }
 
 json_t *plm_law_json(const struct plm_law *law) {
-  json_t *cost = json_pack("{s:f,s:f}", "scale", law->cost.scale, "exponent", law->cost.exponent);
+  json_t *cost = law->points->count == 0
+                     ? json_null()
+                     : json_pack("{s:f,s:f}", "scale", law->cost.scale, "exponent", law->cost.exponent);
   return json_pack("{s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:o}", "schema", PLM_LAW_SCHEMA, "source", text_json(law->source),
                    "points_used", (json_int_t)law->points->count, "points_left_out", left_out_json(law->points), "cost",
                    cost, "fits", fits_json(law), "failed", failed_json(law), "warnings", notes_json(&law->warnings));

@@ -162,15 +162,20 @@ static void test_law__one_estimator_by_name_runs_alone(void **state) {
   plm_points_fini(&points);
 }
 
-static void test_law__no_points_is_an_error(void **state) {
+static void test_law__without_points_the_left_out_are_told(void **state) {
   (void)state;
   struct plm_points points = {0};
   struct plm_law_options options = {0};
   struct plm_error err = PLM_ERROR_INIT;
   struct plm_law *law = NULL;
   assert_int_equal(plm_points_leave_out(&points, "cell", "not done", NULL), 0);
-  assert_int_equal(plm_law_fit(&law, &points, "s.ini", &options, &err), PLM_E_UNSUPPORTED);
-  assert_string_equal(err.text, "s.ini: no points to fit, 1 left out");
+  assert_int_equal(plm_law_fit(&law, &points, "s.ini", &options, &err), 0);
+  assert_int_equal(law->fit_count + law->failed_count, 0);
+  json_t *json = plm_law_json(law);
+  assert_int_equal(json_array_size(json_object_get(json, "points_left_out")), 1);
+  assert_true(json_is_null(json_object_get(json, "cost")));
+  json_decref(json);
+  plm_law_destroy(law);
   plm_points_fini(&points);
 }
 
@@ -182,7 +187,7 @@ int main(void) {
       cmocka_unit_test(test_law__estimators_that_disagree_are_warned_about),
       cmocka_unit_test(test_law__wrong_options_are_usage_errors),
       cmocka_unit_test(test_law__one_estimator_by_name_runs_alone),
-      cmocka_unit_test(test_law__no_points_is_an_error),
+      cmocka_unit_test(test_law__without_points_the_left_out_are_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
