@@ -172,7 +172,7 @@ static void test_plugin__a_file_may_be_loaded_again_and_again(void **state) {
   (void)state;
   for (int i = 0; i < 50; i++) {
     struct plm_device_info info;
-    char label[16];
+    char label[24];
     struct plm_setting setting = {"label", label};
     struct plm_plugin *plugin;
     snprintf(label, sizeof label, "round %d", i);
