@@ -10,6 +10,7 @@ parser = argparse.ArgumentParser()
 for name in ("cmake", "build", "cc", "source", "libdir", "scratch"):
     parser.add_argument("--" + name, required=True)
 parser.add_argument("--config", default="")
+parser.add_argument("--generator", required=True)
 args = parser.parse_args()
 
 scratch = pathlib.Path(args.scratch)
@@ -49,7 +50,7 @@ run(args.cmake, "--install", args.build, "--prefix", prefix, *(["--config", args
 shutil.move(prefix, moved)
 program = moved / "bin" / "plmscale"
 
-run(args.cmake, "-S", project, "-B", built, f"-DCMAKE_PREFIX_PATH={moved}", f"-DCMAKE_C_COMPILER={args.cc}")
+run(args.cmake, "-G", args.generator, "-S", project, "-B", built, f"-DCMAKE_PREFIX_PATH={moved}", f"-DCMAKE_C_COMPILER={args.cc}")
 run(args.cmake, "--build", built)
 by_cmake = built / "by_cmake.so"
 
