@@ -162,8 +162,7 @@ static uint64_t buffer_bytes(const struct plan *plan, struct plm_shape shape, ui
     tokens = plm_session_micro(&info, shape, length_max, (uint32_t)config->train_batch_tokens);
   if (tokens < length_max)
     tokens = length_max;
-  const struct plm_capacity capacity = {
-      .tokens = tokens, .sequences = tokens / 3 + 1, .masked = tokens, .length_max = length_max};
+  const struct plm_capacity capacity = plm_session_capacity(tokens, length_max);
   return plm_shape_bytes(shape, &capacity);
 }
 

@@ -12,13 +12,17 @@ static int query(void *context, const struct plm_op *op, struct plm_verdict *out
 
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
                            uint32_t batch_tokens) {
-  uint64_t token_bytes = (uint64_t)16 * shape.width * sizeof(float);
+  uint64_t token_bytes = (uint64_t)2 * 16 * shape.width * sizeof(float);
   uint64_t tokens = info->cache_bytes ? info->cache_bytes / token_bytes : batch_tokens;
   if (tokens < 256)
     tokens = 256;
   if (tokens < length_max)
     tokens = length_max;
   return tokens < batch_tokens ? (uint32_t)tokens : batch_tokens;
+}
+
+struct plm_capacity plm_session_capacity(uint32_t tokens, uint32_t length_max) {
+  return (struct plm_capacity){.tokens = tokens, .sequences = tokens / 3 + 1, .masked = tokens, .length_max = length_max};
 }
 
 static int create_buffers(struct plm_session *s, struct plm_error *err) {
@@ -68,11 +72,7 @@ int plm_session_open(struct plm_session **out, const struct plm_plugin *plugin, 
     s->micro_tokens = plm_session_micro(&s->info, options->shape, options->length_max, options->batch_tokens);
   if (s->micro_tokens < options->length_max)
     s->micro_tokens = options->length_max;
-  /* The shortest sequence is <cls> residue <eos>. */
-  struct plm_capacity capacity = {.tokens = s->micro_tokens,
-                                  .sequences = s->micro_tokens / 3 + 1,
-                                  .masked = s->micro_tokens,
-                                  .length_max = options->length_max};
+  struct plm_capacity capacity = plm_session_capacity(s->micro_tokens, options->length_max);
   if ((code = plugin->backend.device_open(device, &s->device, err)) ||
       (code = plugin->backend.queue_create(s->device, &s->queue, err)) ||
       (code = plm_model_init(&s->model, options->shape, &capacity, &options->optimizer, options->log_capacity, query, s,

@@ -35,11 +35,14 @@ struct plm_session_options {
 };
 
 /*
- * The token limit of a micro-batch: the saved activations of one layer (16 D floats a token) fill the device's cache,
+ * The token limit of a micro-batch: the saved activations of two layers (16 D floats a token each) fill the device's cache,
  * within [max(length_max, 256), batch_tokens]; the whole batch where the cache is unknown.
  */
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
                            uint32_t batch_tokens);
+
+/* Room for a micro-batch of so many tokens: the shortest sequence is <cls> residue <eos>, and every row may be selected. */
+struct plm_capacity plm_session_capacity(uint32_t tokens, uint32_t length_max);
 
 /* Opens the device, builds the programs, makes the buffers; parameters and moments are undefined. plm_session_close takes NULL. */
 int plm_session_open(struct plm_session **out, const struct plm_plugin *plugin, uint32_t device,
