@@ -163,7 +163,7 @@ static uint64_t buffer_bytes(const struct plan *plan, struct plm_shape shape, ui
   if (tokens < length_max)
     tokens = length_max;
   const struct plm_capacity capacity = plm_session_capacity(tokens, length_max);
-  return plm_shape_bytes(shape, &capacity);
+  return plm_shape_bytes(NULL, shape, &capacity);
 }
 
 /* The same and the workspace, which only the backend knows: that of the measured shape next above, or of the largest.

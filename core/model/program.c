@@ -290,15 +290,19 @@ static int accept_all(void *context, const struct plm_op *op, struct plm_verdict
   return 0;
 }
 
-uint64_t plm_shape_bytes(struct plm_shape shape, const struct plm_capacity *capacity) {
+uint64_t plm_shape_bytes(uint64_t *largest, struct plm_shape shape, const struct plm_capacity *capacity) {
   struct plm_model model;
   struct plm_optimizer optimizer = {0};
   struct plm_error err = PLM_ERROR_INIT;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, most = 0;
   if (plm_model_init(&model, shape, capacity, &optimizer, 64, accept_all, NULL, &err))
     return 0;
-  for (uint32_t slot = 0; slot < PLM_SLOT_COUNT; slot++)
+  for (uint32_t slot = 0; slot < PLM_SLOT_COUNT; slot++) {
     bytes += model.slot_bytes[slot];
+    most = model.slot_bytes[slot] > most ? model.slot_bytes[slot] : most;
+  }
   plm_model_fini(&model);
+  if (largest)
+    *largest = most;
   return bytes;
 }

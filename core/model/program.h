@@ -118,7 +118,10 @@ void plm_model_tables(float *out, const struct plm_model *model);
  */
 double plm_shape_flops(struct plm_shape shape, const struct plm_extents *extents);
 
-/* Bytes of all slots but the workspace for a shape and a capacity: what plan shows. */
-uint64_t plm_shape_bytes(struct plm_shape shape, const struct plm_capacity *capacity);
+/*
+ * Bytes of all slots but the workspace for a shape and a capacity: what plan shows. *largest, when not NULL: of the largest
+ * slot, which is one buffer. 0 when a size overflows or there is no memory to count it.
+ */
+uint64_t plm_shape_bytes(uint64_t *largest, struct plm_shape shape, const struct plm_capacity *capacity);
 
 #endif

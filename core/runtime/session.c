@@ -10,15 +10,41 @@ static int query(void *context, const struct plm_op *op, struct plm_verdict *out
   return session->plugin->backend.op_query(session->device, op, out, err);
 }
 
+#define MICRO_MIN 256u
+
+static int fits_device(const struct plm_device_info *info, struct plm_shape shape, uint32_t tokens, uint32_t length_max) {
+  const struct plm_capacity capacity = plm_session_capacity(tokens, length_max);
+  uint64_t largest = 0, total = plm_shape_bytes(&largest, shape, &capacity);
+  return (!info->buffer_bytes_max || largest <= info->buffer_bytes_max) &&
+         (!info->memory_bytes || total <= info->memory_bytes / 10 * 9);
+}
+
+/* The most of least + k MICRO_MIN tokens up to tokens that fit, by halving the interval; least when none does. */
+static uint32_t fit_tokens(const struct plm_device_info *info, struct plm_shape shape, uint32_t least, uint32_t tokens,
+                           uint32_t length_max) {
+  uint32_t low = 0, high = (tokens - least) / MICRO_MIN + 1;
+  if (fits_device(info, shape, tokens, length_max))
+    return tokens;
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (fits_device(info, shape, least + middle * MICRO_MIN, length_max))
+      low = middle;
+    else
+      high = middle;
+  }
+  return least + low * MICRO_MIN;
+}
+
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
                            uint32_t batch_tokens) {
   uint64_t token_bytes = (uint64_t)2 * 16 * shape.width * sizeof(float);
   uint64_t tokens = info->cache_bytes ? info->cache_bytes / token_bytes : batch_tokens;
-  if (tokens < 256)
-    tokens = 256;
-  if (tokens < length_max)
-    tokens = length_max;
-  return tokens < batch_tokens ? (uint32_t)tokens : batch_tokens;
+  uint32_t least = length_max > MICRO_MIN ? length_max : MICRO_MIN;
+  if (tokens < least)
+    tokens = least;
+  if (tokens > batch_tokens)
+    tokens = batch_tokens;
+  return tokens > least ? fit_tokens(info, shape, least, (uint32_t)tokens, length_max) : (uint32_t)tokens;
 }
 
 struct plm_capacity plm_session_capacity(uint32_t tokens, uint32_t length_max) {

@@ -36,7 +36,8 @@ struct plm_session_options {
 
 /*
  * The token limit of a micro-batch: the saved activations of two layers (16 D floats a token each) fill the device's cache,
- * within [max(length_max, 256), batch_tokens]; the whole batch where the cache is unknown.
+ * within [max(length_max, 256), batch_tokens]; the whole batch where the cache is unknown. Then fewer, down to the same
+ * least, until every buffer is one that the device allows and all of them take at most 9/10 of its memory.
  */
 uint32_t plm_session_micro(const struct plm_device_info *info, struct plm_shape shape, uint32_t length_max,
                            uint32_t batch_tokens);
