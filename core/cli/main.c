@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
     {"fit", "results", "fit scaling laws to a study or a CSV file", plm_cli_fit},
     {"backends", "hardware", "list backends and devices, and say why one was refused", plm_cli_backends},
     {"bench", "hardware", "measure training speed", plm_cli_bench},
+    {"ops", "hardware", "show a training step as ops, with FLOPs, bytes and the least time", plm_cli_ops},
     {"options", NULL, "print docs/options.md", plm_cli_options},
     {"probe", NULL, "load one plugin and describe it as JSON", plm_cli_probe},
 };

@@ -1,6 +1,7 @@
 #include "model/ops.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 static const struct {
   uint8_t views, extents;
@@ -82,5 +83,172 @@ double plm_op_flops(const struct plm_op *op, const struct plm_extents *extents) 
     return 8 * extents->length_squares * op->u.attention_grad.heads * op->u.attention_grad.head_size;
   default:
     return 0;
+  }
+}
+
+#define HAS(flag) ((op->flags & PLM_FLAG_##flag) != 0)
+
+/* Floats of the ops that multiply matrices. */
+static double product_floats(const struct plm_op *op, double rows) {
+  double in, out;
+  switch (op->kind) {
+  case PLM_OP_LINEAR:
+    in = op->u.linear.in, out = op->u.linear.out;
+    return rows * in + in * out + HAS(BIAS) * out +
+           rows * out * (1 + HAS(RESIDUAL) + (HAS(GELU) && op->u.linear.pre.bytes > 0));
+  case PLM_OP_LINEAR_GRAD_INPUT:
+    in = op->u.linear_grad_input.in, out = op->u.linear_grad_input.out;
+    return rows * out + in * out + rows * in * (1 + HAS(ACCUMULATE) + HAS(GELU));
+  case PLM_OP_LINEAR_GRAD_WEIGHT:
+    in = op->u.linear_grad_weight.in, out = op->u.linear_grad_weight.out;
+    return rows * (in + out) + 2 * in * out + HAS(BIAS) * 2 * out;
+  default:
+    return 0;
+  }
+}
+
+/* Floats of attention and its rotation; ids and offsets weigh as much as floats. */
+static double attention_floats(const struct plm_op *op, double rows, double sequences) {
+  const struct plm_op_attention *a = &op->u.attention;
+  const struct plm_op_attention_grad *g = &op->u.attention_grad;
+  const struct plm_op_rotary *r = &op->u.rotary;
+  switch (op->kind) {
+  case PLM_OP_ROTARY:
+    return rows * (4.0 * r->heads * r->head_size + 1) + (double)r->table_rows * r->head_size;
+  case PLM_OP_ATTENTION:
+    return rows * a->heads * (4.0 * a->head_size + 1) + sequences + 1 +
+           HAS(ROTARY) * (rows + (double)a->table_rows * a->head_size);
+  case PLM_OP_ATTENTION_GRAD:
+    return rows * g->heads * (8.0 * g->head_size + 1) + sequences + 1 +
+           HAS(ROTARY) * (rows + (double)g->table_rows * g->head_size);
+  default:
+    return 0;
+  }
+}
+
+/* Floats of the ops that work row by row. */
+static double row_floats(const struct plm_op *op, const struct plm_extents *extents, double rows) {
+  double width;
+  switch (op->kind) {
+  case PLM_OP_EMBED:
+    width = op->u.embed.width;
+    return op->u.embed.vocabulary * width + rows * (width + 2);
+  case PLM_OP_EMBED_GRAD:
+    width = op->u.embed_grad.width;
+    return 2 * op->u.embed_grad.vocabulary * width + rows * (width + 2);
+  case PLM_OP_LAYER_NORM:
+    width = op->u.layer_norm.width;
+    return rows * (2 * width + 2) + 2 * width;
+  case PLM_OP_LAYER_NORM_GRAD:
+    width = op->u.layer_norm_grad.width;
+    return rows * ((3 + HAS(ACCUMULATE)) * width + 2) + 5 * width;
+  case PLM_OP_BIAS:
+    return (2 * rows + 1) * op->u.bias.width;
+  case PLM_OP_BIAS_GRAD:
+    return (rows + 2) * op->u.bias_grad.width;
+  case PLM_OP_GELU:
+    return 2 * rows * op->u.gelu.width;
+  case PLM_OP_GELU_GRAD:
+    return 3 * rows * op->u.gelu_grad.width;
+  case PLM_OP_ADD:
+    return 3 * rows * op->u.add.width;
+  case PLM_OP_GATHER_ROWS:
+    return rows * (2.0 * op->u.gather_rows.width + 1);
+  case PLM_OP_SCATTER_ROWS:
+    return rows * (op->u.scatter_rows.width + 1.0) + rows_of(op->u.scatter_rows.target, extents) * op->u.scatter_rows.width;
+  case PLM_OP_SOFTMAX_LOSS:
+    return rows * ((1.0 + HAS(GRADIENT)) * op->u.softmax_loss.vocabulary + 2) + HAS(GRADIENT);
+  case PLM_OP_REDUCE_SUM:
+    return rows * (1 + (op->u.reduce_sum.weights.bytes > 0)) + 1 + HAS(ACCUMULATE);
+  default:
+    return 0;
+  }
+}
+
+double plm_op_bytes(const struct plm_op *op, const struct plm_extents *extents) {
+  struct plm_op copy = *op;
+  uint32_t count;
+  const struct plm_extent *extent = plm_op_extents(&copy, &count);
+  double rows = count ? rows_of(extent[0], extents) : 0;
+  double sequences = count > 1 ? rows_of(extent[1], extents) : 0;
+  switch (op->kind) {
+  case PLM_OP_FILL:
+    return 4.0 * (double)op->u.fill.count;
+  case PLM_OP_GRAD_NORM:
+    return 4 * ((double)op->u.grad_norm.count + 4);
+  case PLM_OP_ADAMW:
+    return 4 * (7.0 * (double)op->u.adamw.count + 7);
+  case PLM_OP_RECORD:
+    return 4 * (2.0 * op->u.record.count + 1);
+  default:
+    return 4 * (product_floats(op, rows) + attention_floats(op, rows, sequences) + row_floats(op, extents, rows));
+  }
+}
+
+static size_t describe_flags(char *text, size_t room, const struct plm_op *op) {
+  static const struct {
+    uint32_t flag;
+    const char *word;
+  } words[] = {{PLM_FLAG_BIAS, "bias "},           {PLM_FLAG_GELU, "gelu "},       {PLM_FLAG_RESIDUAL, "residual "},
+               {PLM_FLAG_ACCUMULATE, "accumulate "}, {PLM_FLAG_CAUSAL, "causal "}, {PLM_FLAG_ROTARY, "rotary "},
+               {PLM_FLAG_INVERSE, "inverse "},     {PLM_FLAG_GRADIENT, "gradient "}};
+  size_t used = 0;
+  for (size_t i = 0; i < sizeof words / sizeof *words && used < room; i++)
+    if (op->flags & words[i].flag)
+      used += (size_t)snprintf(text + used, room - used, "%s", words[i].word);
+  return used < room ? used : room;
+}
+
+static void describe_width(char *text, size_t room, const struct plm_op *op) {
+  const uint32_t widths[PLM_OP_COUNT] = {[PLM_OP_EMBED] = op->u.embed.width,
+                                         [PLM_OP_EMBED_GRAD] = op->u.embed_grad.width,
+                                         [PLM_OP_LAYER_NORM] = op->u.layer_norm.width,
+                                         [PLM_OP_LAYER_NORM_GRAD] = op->u.layer_norm_grad.width,
+                                         [PLM_OP_BIAS] = op->u.bias.width,
+                                         [PLM_OP_BIAS_GRAD] = op->u.bias_grad.width,
+                                         [PLM_OP_GELU] = op->u.gelu.width,
+                                         [PLM_OP_GELU_GRAD] = op->u.gelu_grad.width,
+                                         [PLM_OP_ADD] = op->u.add.width,
+                                         [PLM_OP_GATHER_ROWS] = op->u.gather_rows.width,
+                                         [PLM_OP_SCATTER_ROWS] = op->u.scatter_rows.width,
+                                         [PLM_OP_SOFTMAX_LOSS] = op->u.softmax_loss.vocabulary};
+  const uint64_t counts[PLM_OP_COUNT] = {[PLM_OP_FILL] = op->u.fill.count,
+                                         [PLM_OP_GRAD_NORM] = op->u.grad_norm.count,
+                                         [PLM_OP_ADAMW] = op->u.adamw.count,
+                                         [PLM_OP_RECORD] = op->u.record.count};
+  if (op->kind < PLM_OP_COUNT && widths[op->kind])
+    snprintf(text, room, "width %u", widths[op->kind]);
+  else if (op->kind < PLM_OP_COUNT && counts[op->kind])
+    snprintf(text, room, "count %llu", (unsigned long long)counts[op->kind]);
+}
+
+void plm_op_describe(char *text, size_t room, const struct plm_op *op) {
+  if (room == 0)
+    return;
+  text[0] = '\0';
+  const size_t used = describe_flags(text, room, op);
+  char *rest = text + used;
+  room -= used;
+  switch (op->kind) {
+  case PLM_OP_LINEAR:
+    snprintf(rest, room, "in %u out %u", op->u.linear.in, op->u.linear.out);
+    break;
+  case PLM_OP_LINEAR_GRAD_INPUT:
+    snprintf(rest, room, "in %u out %u", op->u.linear_grad_input.in, op->u.linear_grad_input.out);
+    break;
+  case PLM_OP_LINEAR_GRAD_WEIGHT:
+    snprintf(rest, room, "in %u out %u", op->u.linear_grad_weight.in, op->u.linear_grad_weight.out);
+    break;
+  case PLM_OP_ROTARY:
+    snprintf(rest, room, "heads %u of %u", op->u.rotary.heads, op->u.rotary.head_size);
+    break;
+  case PLM_OP_ATTENTION:
+    snprintf(rest, room, "heads %u of %u", op->u.attention.heads, op->u.attention.head_size);
+    break;
+  case PLM_OP_ATTENTION_GRAD:
+    snprintf(rest, room, "heads %u of %u", op->u.attention_grad.heads, op->u.attention_grad.head_size);
+    break;
+  default:
+    describe_width(rest, room, op);
   }
 }

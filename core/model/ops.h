@@ -2,6 +2,7 @@
 #ifndef PLM_MODEL_OPS_H
 #define PLM_MODEL_OPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "plmscale/backend.h"
@@ -25,5 +26,17 @@ struct plm_extents {
  * same), attention 4 D sum(s^2), its gradient 8 D sum(s^2) (recomputed scores are not counted, PaLM appendix B). Other ops: 0.
  */
 double plm_op_flops(const struct plm_op *op, const struct plm_extents *extents);
+
+/*
+ * The least bytes that one op moves at these extents: every input read once, every output written once, "+=" both. What a
+ * device keeps in registers, caches or workspace within the op is not counted, so bytes over bandwidth is a floor.
+ */
+double plm_op_bytes(const struct plm_op *op, const struct plm_extents *extents);
+
+/*
+ * An op's flags and fixed extents in words, "bias gelu in 320 out 1280", into text (cut to room). Rows are left out: ops of one
+ * program that differ in them alone have one text.
+ */
+void plm_op_describe(char *text, size_t room, const struct plm_op *op);
 
 #endif

@@ -100,6 +100,52 @@ static void test_program__flops_equal_the_closed_form(void **state) {
   assert_true(plm_shape_flops(shape, &extents) == expected);
 }
 
+/* Of a step without fused ops: every float that a layer reads or writes, counted by hand for one layer and one shape. */
+static void test_program__bytes_count_reads_and_writes_once(void **state) {
+  (void)state;
+  const struct plm_extents e = {.tokens = 100, .sequences = 3, .masked = 14, .length_squares = 3800};
+  struct plm_op op = {.struct_size = sizeof op, .kind = PLM_OP_LINEAR, .flags = PLM_FLAG_BIAS | PLM_FLAG_RESIDUAL};
+  op.u.linear.rows.symbol = PLM_EXTENT_TOKENS;
+  op.u.linear.in = 8;
+  op.u.linear.out = 16;
+  assert_true(plm_op_bytes(&op, &e) == 4 * (100 * 8 + 16 * 8 + 16 + 2 * 100 * 16));
+  op.flags = PLM_FLAG_GELU;
+  op.u.linear.pre.bytes = 4;
+  assert_true(plm_op_bytes(&op, &e) == 4 * (100 * 8 + 16 * 8 + 2 * 100 * 16));
+  op = (struct plm_op){.struct_size = sizeof op, .kind = PLM_OP_ATTENTION};
+  op.u.attention.rows.symbol = PLM_EXTENT_TOKENS;
+  op.u.attention.sequences.symbol = PLM_EXTENT_SEQUENCES;
+  op.u.attention.heads = 2;
+  op.u.attention.head_size = 8;
+  assert_true(plm_op_bytes(&op, &e) == 4 * (100 * (3 * 16 + 16 + 2) + 4));
+  op = (struct plm_op){.struct_size = sizeof op, .kind = PLM_OP_SCATTER_ROWS};
+  op.u.scatter_rows.rows.symbol = PLM_EXTENT_MASKED;
+  op.u.scatter_rows.target.symbol = PLM_EXTENT_TOKENS;
+  op.u.scatter_rows.width = 8;
+  assert_true(plm_op_bytes(&op, &e) == 4 * (14 * 9 + 100 * 8));
+}
+
+static void test_program__every_op_moves_bytes(void **state) {
+  (void)state;
+  struct plm_model model;
+  struct policy plain = {PLM_FLAG_BIAS | PLM_FLAG_GELU | PLM_FLAG_RESIDUAL | PLM_FLAG_ROTARY, 0}, all = {0};
+  struct plm_error err = PLM_ERROR_INIT;
+  const struct plm_extents e = {.tokens = 100, .sequences = 3, .masked = 14, .length_squares = 3800};
+  for (int lowered = 0; lowered < 2; lowered++) {
+    assert_int_equal(
+        plm_model_init(&model, (struct plm_shape){2, 32, 2}, &room, &optimizer, 8, answer, lowered ? &plain : &all, &err), 0);
+    const struct plm_program *const programs[] = {&model.begin, &model.accumulate, &model.update};
+    for (int p = 0; p < 3; p++)
+      for (uint32_t i = 0; i < programs[p]->count; i++) {
+        char text[64] = "?";
+        assert_true(plm_op_bytes(&programs[p]->ops[i], &e) > 0);
+        plm_op_describe(text, sizeof text, &programs[p]->ops[i]);
+        assert_null(strchr(text, '?'));
+      }
+    plm_model_fini(&model);
+  }
+}
+
 static void test_program__layout_holds_every_parameter_once(void **state) {
   (void)state;
   struct plm_layout layout;
@@ -174,6 +220,8 @@ int main(void) {
       cmocka_unit_test(test_program__declined_fused_ops_are_lowered_and_named),
       cmocka_unit_test(test_program__missing_required_op_refuses_the_backend_by_name),
       cmocka_unit_test(test_program__flops_equal_the_closed_form),
+      cmocka_unit_test(test_program__bytes_count_reads_and_writes_once),
+      cmocka_unit_test(test_program__every_op_moves_bytes),
       cmocka_unit_test(test_program__layout_holds_every_parameter_once),
       cmocka_unit_test(test_program__lowered_model_gives_the_same_gradients),
   };
