@@ -65,6 +65,10 @@ class Test:
         print(f"{self.checks} checks, {self.failures} failed")
         sys.exit(1 if self.failures or self.checks < least else 0)
 
+    def has(self, backend):
+        """Whether this build has a backend; what its driver says is another matter."""
+        return any(self.plmscale.resolve().parents[1].rglob(f"backends/{backend}.so"))
+
     def start(self, *arguments, folder=None, **environment):
         """The program in a process group of its own, output captured in a file."""
         folder = folder or self.folder
