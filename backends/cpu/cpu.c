@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plmscale/op_rules.h"
+
 #define GEMM_WIDTH 256 /* from here on oneDNN wins by a few percent, below it loses up to half (docs/numerics.md) */
-#define WORK_MIN 4096  /* plm_cpu_op_work below which one thread does an op alone */
+#define WORK_MIN 4096  /* op_work below which one thread does an op alone */
 
 static struct {
   const struct plm_host *host;
@@ -27,38 +29,67 @@ static uint64_t workspace_bytes(const struct plm_device *device, const struct pl
   return device->kernels->workspace(op, device->threads, &device->gemm);
 }
 
+static uint64_t buffer_bytes(const struct plm_buffer *buffer) { return buffer->bytes; }
+
 static int check_op(const struct plm_device *device, const struct plm_op *op, struct plm_error *err) {
   struct plm_verdict verdict;
-  if (op->struct_size < sizeof *op)
-    return plm_cpu_error(err, PLM_E_INVALID, op, "struct_size %" PRIu64 ", must be at least %zu", op->struct_size,
-                         sizeof *op);
-  plm_cpu_op_judge(&verdict, op);
+  int code = plm_rules_judge(&verdict, op, NULL, err);
+  if (code)
+    return code;
   if (verdict.status != PLM_VERDICT_SUPPORTED)
-    return plm_cpu_error(err, PLM_E_UNSUPPORTED, op, "%s", verdict.text);
-  return plm_cpu_op_bind(op, workspace_bytes(device, op), err);
+    return plm_rules_error(err, PLM_E_UNSUPPORTED, op, "%s", verdict.text);
+  return plm_rules_bind(op, workspace_bytes(device, op), buffer_bytes, err);
 }
 
 static int op_query(struct plm_device *device, const struct plm_op *op, struct plm_verdict *out,
                     struct plm_error *err) {
   struct plm_verdict verdict;
-  if (op->struct_size < sizeof *op)
-    return plm_cpu_error(err, PLM_E_INVALID, op, "struct_size %" PRIu64 ", must be at least %zu", op->struct_size,
-                         sizeof *op);
-  plm_cpu_op_judge(&verdict, op);
+  int code = plm_rules_judge(&verdict, op, NULL, err);
+  if (code)
+    return code;
   if (verdict.status == PLM_VERDICT_SUPPORTED)
     verdict.workspace_bytes = workspace_bytes(device, op);
   plm_table_copy(out, out->struct_size, &verdict);
   return PLM_OK;
 }
 
+/* About how many vector instructions the op takes: below a few thousand, waking a second thread costs more. */
+static uint64_t op_work(const struct plm_op *op) {
+  switch (op->kind) {
+  case PLM_OP_LINEAR:
+    return (uint64_t)op->u.linear.rows.count * op->u.linear.in * op->u.linear.out / 8;
+  case PLM_OP_LINEAR_GRAD_INPUT:
+    return (uint64_t)op->u.linear_grad_input.rows.count * op->u.linear_grad_input.in * op->u.linear_grad_input.out / 8;
+  case PLM_OP_LINEAR_GRAD_WEIGHT:
+    return (uint64_t)op->u.linear_grad_weight.rows.count * op->u.linear_grad_weight.in * op->u.linear_grad_weight.out /
+           8;
+  case PLM_OP_REDUCE_SUM:
+  case PLM_OP_RECORD:
+    return 0;
+  default:
+    break;
+  }
+  uint64_t bytes = 0, all = 0; /* of the largest operand, and of all */
+  uint32_t operands;
+  const struct plm_operand *operand = plm_rules_operands_of(op->kind, &operands);
+  for (; operands > 0; operands--, operand++)
+    if (plm_rules_has(op, operand)) {
+      uint64_t size = plm_rules_bytes(op, operand);
+      bytes = size > bytes ? size : bytes;
+      all += size;
+    }
+  int attention = op->kind == PLM_OP_ATTENTION || op->kind == PLM_OP_ATTENTION_GRAD;
+  return (op->kind == PLM_OP_ADAMW ? all : bytes) / 32 * (attention ? 32 : 1);
+}
+
 static int fault_error(const struct plm_cpu_fault *f, const struct plm_op *op, struct plm_error *err) {
   if (f->limit == PLM_CPU_DESCENDS)
-    return plm_cpu_error(err, PLM_E_INVALID, op, "%s[%" PRId64 "] = %" PRId64 " does not ascend", f->what, f->row,
+    return plm_rules_error(err, PLM_E_INVALID, op, "%s[%" PRId64 "] = %" PRId64 " does not ascend", f->what, f->row,
                          f->value);
   if (f->limit == PLM_CPU_LIBRARY)
-    return plm_cpu_error(err, PLM_E_INTERNAL, op, "%s failed with status %" PRId64 " at row %" PRId64, f->what,
+    return plm_rules_error(err, PLM_E_INTERNAL, op, "%s failed with status %" PRId64 " at row %" PRId64, f->what,
                          f->value, f->row);
-  return plm_cpu_error(err, PLM_E_INVALID, op, "%s[%" PRId64 "] = %" PRId64 " is not in 0..%" PRId64, f->what, f->row,
+  return plm_rules_error(err, PLM_E_INVALID, op, "%s[%" PRId64 "] = %" PRId64 " is not in 0..%" PRId64, f->what, f->row,
                        f->value, f->limit - 1);
 }
 
@@ -91,7 +122,7 @@ static int op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_e
   int code = check_op(device, op, err);
   if (code)
     return code;
-  return run_team(device, op, 1, plm_cpu_op_work(op) < WORK_MIN ? 1 : (int)device->threads, &failed, err);
+  return run_team(device, op, 1, op_work(op) < WORK_MIN ? 1 : (int)device->threads, &failed, err);
 }
 
 static int program_run(struct plm_queue *queue, const struct plm_op *ops, uint32_t count, uint32_t *failed,
@@ -101,7 +132,7 @@ static int program_run(struct plm_queue *queue, const struct plm_op *ops, uint32
   uint32_t legal = 0;
   int code = PLM_OK, broken;
   while (legal < count && (code = check_op(device, &ops[legal], err)) == PLM_OK)
-    work += plm_cpu_op_work(&ops[legal++]);
+    work += op_work(&ops[legal++]);
   struct plm_error late = {.struct_size = sizeof late};
   broken = run_team(device, ops, legal, work < WORK_MIN ? 1 : (int)device->threads, failed, &late);
   if (broken) {
@@ -124,7 +155,7 @@ static int device_count(uint32_t *out, struct plm_error *err) {
 static int check_index(uint32_t index, struct plm_error *err) {
   if (index == 0)
     return PLM_OK;
-  return plm_cpu_error(err, PLM_E_INVALID, NULL, "device %" PRIu32 ": there is only device 0", index);
+  return plm_rules_error(err, PLM_E_INVALID, NULL, "device %" PRIu32 ": there is only device 0", index);
 }
 
 static int device_info(uint32_t index, struct plm_device_info *out, struct plm_error *err) {
@@ -144,7 +175,7 @@ static void *allocate(uint64_t bytes) { return cpu.host->allocate(cpu.host->cont
 static void release(void *memory) { cpu.host->release(cpu.host->context, memory); }
 
 static int no_memory(uint64_t bytes, const char *what, struct plm_error *err) {
-  return plm_cpu_error(err, PLM_E_NO_MEMORY, NULL, "%s: no host memory for %" PRIu64 " bytes", what, bytes);
+  return plm_rules_error(err, PLM_E_NO_MEMORY, NULL, "%s: no host memory for %" PRIu64 " bytes", what, bytes);
 }
 
 static int device_open(uint32_t index, struct plm_device **out, struct plm_error *err) {
@@ -166,7 +197,7 @@ static void device_close(struct plm_device *device) { release(device); }
 static int memory_info(struct plm_device *device, uint64_t *used, uint64_t *free_bytes, struct plm_error *err) {
   long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   if (pages < 0 || page < 0)
-    return plm_cpu_error(err, PLM_E_UNSUPPORTED, NULL, "memory_info: the system does not tell its free memory");
+    return plm_rules_error(err, PLM_E_UNSUPPORTED, NULL, "memory_info: the system does not tell its free memory");
   *used = device->used;
   *free_bytes = (uint64_t)pages * (uint64_t)page;
   return PLM_OK;
@@ -176,12 +207,9 @@ static int memory_info(struct plm_device *device, uint64_t *used, uint64_t *free
 
 static int buffer_create(struct plm_device *device, uint64_t bytes, uint32_t kind, struct plm_buffer **out,
                          struct plm_error *err) {
-  if (bytes == 0 || bytes > SIZE_MAX / 2)
-    return plm_cpu_error(err, PLM_E_INVALID, NULL, "buffer of %" PRIu64 " bytes: must be in 1..%zu", bytes,
-                         SIZE_MAX / 2);
-  if (kind != PLM_BUFFER_DEVICE && kind != PLM_BUFFER_UPLOAD)
-    return plm_cpu_error(err, PLM_E_INVALID, NULL, "buffer kind %" PRIu32 ": must be %u or %u", kind, PLM_BUFFER_DEVICE,
-                         PLM_BUFFER_UPLOAD);
+  int code = plm_rules_new_buffer(bytes, SIZE_MAX / 2, kind, err);
+  if (code)
+    return code;
   struct plm_buffer *buffer = allocate(sizeof *buffer);
   if (!buffer)
     return no_memory(sizeof *buffer, "buffer", err);
@@ -203,19 +231,10 @@ static void buffer_destroy(struct plm_buffer *buffer) {
   release(buffer);
 }
 
-static int check_range(const struct plm_buffer *buffer, uint64_t offset, uint64_t bytes, const char *what,
-                       struct plm_error *err) {
-  if (offset <= buffer->bytes && bytes <= buffer->bytes - offset)
-    return PLM_OK;
-  return plm_cpu_error(err, PLM_E_INVALID, NULL,
-                       "%s: offset %" PRIu64 " + %" PRIu64 " bytes reach past the buffer's %" PRIu64, what, offset,
-                       bytes, buffer->bytes);
-}
-
 static int buffer_write(struct plm_queue *queue, struct plm_buffer *buffer, uint64_t offset, const void *data,
                         uint64_t bytes, struct plm_error *err) {
   (void)queue;
-  int code = check_range(buffer, offset, bytes, "buffer_write", err);
+  int code = plm_rules_range(buffer->bytes, offset, bytes, "buffer_write", err);
   if (!code && bytes)
     memcpy(buffer->memory + offset, data, bytes);
   return code;
@@ -224,7 +243,7 @@ static int buffer_write(struct plm_queue *queue, struct plm_buffer *buffer, uint
 static int buffer_read(struct plm_queue *queue, struct plm_buffer *buffer, uint64_t offset, void *data, uint64_t bytes,
                        struct plm_error *err) {
   (void)queue;
-  int code = check_range(buffer, offset, bytes, "buffer_read", err);
+  int code = plm_rules_range(buffer->bytes, offset, bytes, "buffer_read", err);
   if (!code && bytes)
     memcpy(data, buffer->memory + offset, bytes);
   return code;
@@ -301,10 +320,10 @@ static const struct plm_option options[] = {
 static int choose_gemm(const char *name, struct plm_error *err) {
   int any = strcmp(name, "auto") == 0, library = strcmp(name, "library") == 0;
   if (!any && !library && strcmp(name, "builtin") != 0)
-    return plm_cpu_error(err, PLM_E_INVALID, NULL, "option \"gemm\": \"%s\" is not auto, library or builtin", name);
+    return plm_rules_error(err, PLM_E_INVALID, NULL, "option \"gemm\": \"%s\" is not auto, library or builtin", name);
   plm_cpu_sgemm_fn sgemm = library || (any && plm_cpu_library_is_fast()) ? plm_cpu_library() : NULL;
   if (library && !sgemm)
-    return plm_cpu_error(err, PLM_E_UNSUPPORTED, NULL, "option \"gemm\": this build has no GEMM library");
+    return plm_rules_error(err, PLM_E_UNSUPPORTED, NULL, "option \"gemm\": this build has no GEMM library");
   cpu.gemm = (struct plm_cpu_gemm){sgemm, library ? 0 : GEMM_WIDTH, library};
   if (!sgemm)
     snprintf(cpu.gemm_name, sizeof cpu.gemm_name, "built in");
@@ -321,7 +340,7 @@ static int start(const struct plm_host *host, struct plm_backend *out, struct pl
   cpu.host = host;
   cpu.kernels = plm_cpu_kernels_choose(isa);
   if (!cpu.kernels)
-    return plm_cpu_error(err, PLM_E_UNSUPPORTED, NULL,
+    return plm_rules_error(err, PLM_E_UNSUPPORTED, NULL,
                          "option \"isa\": \"%s\" is not auto, baseline, avx2 or avx512, or this processor lacks it",
                          isa);
   int code = choose_gemm(host->option(host->context, "gemm"), err);

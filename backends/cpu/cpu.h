@@ -16,18 +16,6 @@ struct plm_queue {
   struct plm_device *device;
 };
 
-/* Fills *err and returns code. op may be NULL. */
-int plm_cpu_error(struct plm_error *err, int code, const struct plm_op *op, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* The verdict on an op's id, type, flags, extents and attributes; workspace is left 0. */
-void plm_cpu_op_judge(struct plm_verdict *out, const struct plm_op *op);
-/* Every operand lies in its buffer, aligned, typed, with room for the extents. PLM_E_INVALID names the one that does
- * not. */
-int plm_cpu_op_bind(const struct plm_op *op, uint64_t workspace_bytes, struct plm_error *err);
-/* About how many vector instructions the op takes: below a few thousand, waking a second thread costs more. */
-uint64_t plm_cpu_op_work(const struct plm_op *op);
-
 /* The GEMM library of this build on one thread, NULL without one; its name and version. */
 plm_cpu_sgemm_fn plm_cpu_library(void);
 const char *plm_cpu_library_name(void);

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The road: a folder of core includes only what stands before it, and base; backends and plugins include the ABI header
-alone; file names are unique; sizes stay readable. Prints every breach; exits 1 when there is one or nothing was checked."""
+"""The road: a folder of core includes only what stands before it, and base; backends and plugins include the public
+headers alone; file names are unique; sizes stay readable. Prints every breach; exits 1 when there is one or nothing was checked."""
 import pathlib
 import re
 import sys
 
 ROAD = ["base", "study", "data", "model", "runtime", "check", "train", "law", "report", "cli"]
+PUBLIC = ["plmscale/backend.h", "plmscale/kernels.h", "plmscale/op_rules.h"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
 
@@ -35,8 +36,8 @@ def check_backends(root, breaches):
         for path in sorted((root / top).rglob("*.[ch]")) if (root / top).is_dir() else []:
             for target in INCLUDE.findall(path.read_text()):
                 checked += 1
-                if target not in ("plmscale/backend.h", "plmscale/kernels.h") and not (path.parent / target).is_file():
-                    breaches.append(f"{path}: includes \"{target}\": a backend sees the ABI header and its own folder only")
+                if target not in PUBLIC and not (path.parent / target).is_file():
+                    breaches.append(f"{path}: includes \"{target}\": a backend sees the public headers and its own folder only")
     return checked
 
 

@@ -1,1 +1,0 @@
-#include <plmscale/backend.h>
