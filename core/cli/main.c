@@ -25,6 +25,7 @@ static const struct verb verbs[] = {
     {"backends", "hardware", "list backends and devices, and say why one was refused", plm_cli_backends},
     {"bench", "hardware", "measure training speed", plm_cli_bench},
     {"ops", "hardware", "show a training step as ops, with FLOPs, bytes and the least time", plm_cli_ops},
+    {"new-plugin", "hardware", "begin a backend of your own: a project that builds", plm_cli_new_plugin},
     {"options", NULL, "print docs/options.md", plm_cli_options},
     {"probe", NULL, "load one plugin and describe it as JSON", plm_cli_probe},
 };

@@ -26,9 +26,6 @@ int plm_services_create(struct plm_services **out, const struct plm_plugin_card 
 const struct plm_host *plm_services_host(const struct plm_services *services);
 const struct plm_plugin_card *plm_services_card(const struct plm_services *services);
 
-/* Lower case letters, digits and _, starting with a letter, at most 63 characters. */
-int plm_name_valid(const char *name);
-
 /* Sets every empty optional slot of a table whose required slots are set. library: whose table it is. */
 int plm_defaults_fill(struct plm_backend *backend, const void *library, struct plm_error *err);
 

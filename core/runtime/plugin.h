@@ -64,6 +64,9 @@ void plm_candidates_fini(struct plm_candidates *candidates);
 /* NAME[:DEVICE] or PATH.so[:DEVICE] split; *device is NULL when absent. Both owned by the caller. */
 int plm_plugin_select(char **name, char **device, const char *text, struct plm_error *err);
 
+/* A name as backend.h wants it: lower case letters, digits and _, starting with a letter, at most 63 characters. */
+int plm_name_valid(const char *name);
+
 /* The path for a backend name (or a path itself). PLM_E_USAGE lists what is available and the nearest name. Owned by the caller. */
 int plm_plugin_resolve(char **out, const char *name, struct plm_error *err);
 
