@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "op_cases.h"
+#include "check/check_case.h"
 #include "runtime/plugin.h"
 
 #define TOKENS 700u
@@ -37,16 +37,16 @@ static void check_variant(const char *isa, const char *gemm, uint32_t *variants)
   if (!cpu)
     return;
   struct plm_plugin *reference = load(REFERENCE_PATH, NULL, NULL, 1);
-  struct plm_check check = {
-      .tested = &cpu->backend, .reference = &reference->backend, .seed = 2, .variant = -1, .out = stdout};
+  struct plm_check_all check = {
+      .tested = &cpu->backend, .reference = &reference->backend, .seed = 2, .variant = -1, .stream = stdout};
   struct plm_check_counts counts = {0};
   struct plm_error err = PLM_ERROR_INIT;
-  if (plm_check_ops(&counts, &check, &err))
+  if (plm_check_all_cases(&counts, &check, &err))
     fail_msg("%s", err.text);
-  print_message("isa %s, gemm %s: %u passed, %u failed, %u skipped\n", isa, gemm, counts.passed, counts.failed,
-                counts.skipped);
+  print_message("isa %s, gemm %s: %u passed, %u failed, %u declined\n", isa, gemm, counts.passed, counts.failed,
+                counts.declined);
   assert_int_equal(counts.failed, 0);
-  assert_int_equal(counts.skipped, 0);
+  assert_int_equal(counts.declined, 0);
   assert_true(counts.passed > 0);
   ++*variants;
   plm_plugin_destroy(cpu);

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "op_case.h"
-#include "op_cases.h"
+#include "check/check_case.h"
 #include "runtime/plugin.h"
 
 static struct plm_plugin *plugin;
@@ -28,11 +28,11 @@ static int teardown(void **state) {
   return 0;
 }
 
-/* Checks linear with this op_run and op_query in place of the reference's; returns how many cases failed. */
+/* Checks an op (linear: one case) with this op_run and op_query in place of the reference's; returns how many failed. */
 static uint32_t failures_with(int (*op_run)(struct plm_queue *, const struct plm_op *, struct plm_error *),
                               int (*op_query)(struct plm_device *, const struct plm_op *, struct plm_verdict *,
                                               struct plm_error *),
-                              uint32_t op, uint32_t *skipped) {
+                              uint32_t op, uint32_t *declined) {
   struct plm_backend broken = plugin->backend;
   struct plm_error err = PLM_ERROR_INIT;
   struct plm_check_counts counts = {0};
@@ -42,12 +42,12 @@ static uint32_t failures_with(int (*op_run)(struct plm_queue *, const struct plm
     broken.op_run = op_run;
   if (op_query)
     broken.op_query = op_query;
-  const struct plm_check check = {&broken, &plugin->backend, 0, 7, op, -1, quiet};
-  if (plm_check_ops(&counts, &check, &err))
+  const struct plm_check_all check = {&broken, &plugin->backend, 0, 7, op, op == PLM_OP_LINEAR && op_run ? 7 : -1, quiet};
+  if (plm_check_all_cases(&counts, &check, &err))
     fail_msg("%s", err.text);
   fclose(quiet);
-  if (skipped)
-    *skipped = counts.skipped;
+  if (declined)
+    *declined = counts.declined;
   return counts.failed;
 }
 
@@ -111,7 +111,7 @@ static int run_as_accumulate(struct plm_queue *queue, const struct plm_op *op, s
 
 static void test_op_cases__planted_faults_are_found(void **state) {
   (void)state;
-  assert_int_equal(failures_with(NULL, NULL, PLM_OP_LINEAR, NULL), 0);
+  assert_int_equal(failures_with(plugin->backend.op_run, NULL, PLM_OP_LINEAR, NULL), 0);
   assert_true(failures_with(run_slightly_wrong, NULL, PLM_OP_LINEAR, NULL) > 0);
   assert_true(failures_with(run_beyond_the_end, NULL, PLM_OP_LINEAR, NULL) > 0);
   assert_true(failures_with(run_before_the_start, NULL, PLM_OP_LINEAR, NULL) > 0);
@@ -132,6 +132,7 @@ static int query_decline(struct plm_device *device, const struct plm_op *op, str
   (void)device, (void)op, (void)err;
   out->status = PLM_VERDICT_UNSUPPORTED;
   out->reason = PLM_REASON_FLAG;
+  strcpy(out->text, "planted");
   return PLM_OK;
 }
 
@@ -142,11 +143,11 @@ static int query_decline_flags(struct plm_device *device, const struct plm_op *o
 
 static void test_op_cases__only_optional_flags_may_be_declined(void **state) {
   (void)state;
-  uint32_t skipped = 0;
-  assert_int_equal(failures_with(NULL, query_decline_flags, PLM_OP_LINEAR, &skipped), 0);
-  assert_true(skipped > 0);
-  assert_true(failures_with(NULL, query_decline_flags, PLM_OP_REDUCE_SUM, &skipped) > 0); /* ACCUMULATE is required */
-  assert_int_equal(skipped, 0);
+  uint32_t declined = 0;
+  assert_int_equal(failures_with(NULL, query_decline_flags, PLM_OP_LINEAR, &declined), 0);
+  assert_true(declined > 0);
+  assert_true(failures_with(NULL, query_decline_flags, PLM_OP_REDUCE_SUM, &declined) > 0); /* ACCUMULATE is required */
+  assert_int_equal(declined, 0);
   assert_true(failures_with(NULL, query_decline, PLM_OP_LINEAR, NULL) > 0);
 }
 
@@ -154,22 +155,116 @@ static void test_op_cases__no_case_at_all_is_an_error(void **state) {
   (void)state;
   struct plm_error err = PLM_ERROR_INIT;
   struct plm_check_counts counts = {0};
-  const struct plm_check check = {&plugin->backend, &plugin->backend, 0, 7, PLM_OP_LINEAR, 100000, stdout};
-  assert_int_equal(plm_check_ops(&counts, &check, &err), PLM_E_INVALID);
+  const struct plm_check_all check = {&plugin->backend, &plugin->backend, 0, 7, PLM_OP_LINEAR, 100000, stdout};
+  assert_int_equal(plm_check_all_cases(&counts, &check, &err), PLM_E_INVALID);
 }
 
 static void test_op_cases__every_op_has_cases(void **state) {
   (void)state;
-  uint32_t seen[PLM_OP_COUNT] = {0};
-  for (uint32_t i = 0; i < op_families_linear_count; i++)
-    seen[op_families_linear[i].kind] += op_families_linear[i].variants;
-  for (uint32_t i = 0; i < op_families_attention_count; i++)
-    seen[op_families_attention[i].kind] += op_families_attention[i].variants;
-  for (uint32_t i = 0; i < op_families_rows_count; i++)
-    seen[op_families_rows[i].kind] += op_families_rows[i].variants;
   for (uint32_t kind = 1; kind < PLM_OP_COUNT; kind++)
-    if (seen[kind] == 0)
+    if (plm_case_variants(kind) == 0)
       fail_msg("%s has no case", plm_op_name(kind));
+}
+
+/* ------------------------------------------------------------------ files and captures */
+
+static struct plm_case *made(uint32_t kind, uint32_t variant) {
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_case *c = NULL;
+  if (plm_case_make(&c, kind, variant, 11, &err))
+    fail_msg("%s", err.text);
+  return c;
+}
+
+static void assert_same_case(const struct plm_case *a, const struct plm_case *b) {
+  assert_int_equal(a->op.kind, b->op.kind);
+  assert_int_equal(a->op.flags, b->op.flags);
+  assert_int_equal(a->count, b->count);
+  for (uint32_t k = 0; k < a->count; k++) {
+    assert_string_equal(a->operands[k].name, b->operands[k].name);
+    assert_int_equal(a->operands[k].count, b->operands[k].count);
+    assert_int_equal(a->operands[k].alias, b->operands[k].alias);
+    assert_int_equal(a->operands[k].shift, b->operands[k].shift);
+    assert_memory_equal(a->operands[k].data, b->operands[k].data, a->operands[k].count * 4);
+  }
+}
+
+static void test_op_cases__a_saved_case_is_the_same_case(void **state) {
+  (void)state;
+  char path[] = "/tmp/plm_case_XXXXXX";
+  const int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  close(fd);
+  for (uint32_t kind = 1; kind < PLM_OP_COUNT; kind++) {
+    struct plm_error err = PLM_ERROR_INIT;
+    struct plm_case *c = made(kind, kind == PLM_OP_ADD ? 9 : 1), *again = NULL;
+    if (plm_case_save(c, path, "a test", &err) || plm_case_load(&again, path, &err))
+      fail_msg("%s: %s", plm_op_name(kind), err.text);
+    assert_same_case(c, again);
+    assert_string_equal(c->label, again->label);
+    assert_int_equal(c->optional_flags, again->optional_flags);
+    plm_case_destroy(again);
+    plm_case_destroy(c);
+  }
+  unlink(path);
+}
+
+static void test_op_cases__a_file_that_is_no_case_is_refused(void **state) {
+  (void)state;
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_case *c = NULL;
+  assert_int_equal(plm_case_load(&c, REFERENCE_PATH, &err), PLM_E_DAMAGED);
+  assert_null(c);
+}
+
+/* The steps of a layer that looks over a backend's shoulder: capture, run, collect, confirm. */
+static void shadow(uint32_t kind, uint32_t variant, float nudged, uint64_t *wrong) {
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_side side = {0};
+  struct plm_case *c = made(kind, variant), *captured = NULL;
+  struct plm_result result = {0};
+  struct plm_judgement judgement;
+  struct plm_buffer *buffers[PLM_CASE_OPERANDS];
+  assert_int_equal(plm_side_open(&side, &plugin->backend, 0, &err), 0);
+  struct plm_op op = c->op;
+  for (uint32_t k = 0; k < c->count; k++) {
+    const struct plm_operand *operand = &c->operands[k];
+    struct plm_view *view = (struct plm_view *)(void *)((unsigned char *)&op + operand->view);
+    assert_int_equal(side.backend->buffer_create(side.device, operand->count * 4 + 64, 1, &buffers[k], &err), 0);
+    *view = (struct plm_view){buffers[operand->alias < 0 ? k : (uint32_t)operand->alias], operand->shift,
+                              operand->count * 4, operand->type, 0};
+    if (operand->alias < 0)
+      assert_int_equal(
+          side.backend->buffer_write(side.queue, buffers[k], operand->shift, operand->data, view->bytes, &err), 0);
+  }
+  assert_int_equal(plm_case_capture(&captured, &op, side.backend, side.queue, &err), 0);
+  assert_same_case(c, captured);
+  assert_int_equal(side.backend->op_run(side.queue, &op, &err), 0);
+  if (nudged != 0)
+    assert_int_equal(nudge(side.queue, &op.u.add.y, 0, nudged, &err), 0);
+  assert_int_equal(plm_result_collect(&result, captured, &op, side.backend, side.queue, &err), 0);
+  if (plm_case_confirm(&judgement, captured, &result, &side, &err))
+    fail_msg("%s", err.text);
+  *wrong = judgement.wrong;
+  for (uint32_t k = 0; k < c->count; k++)
+    side.backend->buffer_destroy(buffers[k]);
+  plm_result_fini(&result);
+  plm_case_destroy(captured);
+  plm_case_destroy(c);
+  plm_side_close(&side);
+}
+
+static void test_op_cases__a_captured_op_is_judged(void **state) {
+  (void)state;
+  uint64_t wrong = 1;
+  shadow(PLM_OP_ADD, 11, 0, &wrong); /* in place */
+  assert_int_equal(wrong, 0);
+  shadow(PLM_OP_LINEAR, 7, 0, &wrong);
+  assert_int_equal(wrong, 0);
+  shadow(PLM_OP_SCATTER_ROWS, 3, 0, &wrong);
+  assert_int_equal(wrong, 0);
+  shadow(PLM_OP_ADD, 11, 1e-3f, &wrong);
+  assert_int_equal(wrong, 1);
 }
 
 int main(void) {
@@ -179,6 +274,9 @@ int main(void) {
       cmocka_unit_test(test_op_cases__only_optional_flags_may_be_declined),
       cmocka_unit_test(test_op_cases__no_case_at_all_is_an_error),
       cmocka_unit_test(test_op_cases__every_op_has_cases),
+      cmocka_unit_test(test_op_cases__a_saved_case_is_the_same_case),
+      cmocka_unit_test(test_op_cases__a_file_that_is_no_case_is_refused),
+      cmocka_unit_test(test_op_cases__a_captured_op_is_judged),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,172 @@
+#include "check/case.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "check/family.h"
+
+/* ------------------------------------------------------------ families */
+
+const struct plm_family *plm_family_of(uint32_t kind) {
+  static const struct {
+    const struct plm_family *families;
+    const uint32_t *count;
+  } groups[] = {{plm_families_rows, &plm_families_rows_count},
+                {plm_families_linear, &plm_families_linear_count},
+                {plm_families_attention, &plm_families_attention_count}};
+  for (size_t g = 0; g < sizeof groups / sizeof *groups; g++)
+    for (uint32_t i = 0; i < *groups[g].count; i++)
+      if (groups[g].families[i].kind == kind)
+        return &groups[g].families[i];
+  return NULL;
+}
+
+static uint32_t plantings_of(const struct plm_family *family) {
+  uint32_t count = 0;
+  while (count < PLM_PLANTINGS && family->plantings[count].name)
+    count++;
+  return count;
+}
+
+/* Kinds of hostile values. */
+enum { WITH_NAN, WITH_INFINITY, WITH_DENORMALS, HOSTILE };
+
+uint32_t plm_case_hostile(uint32_t kind) {
+  const struct plm_family *family = plm_family_of(kind);
+  return family ? HOSTILE * plantings_of(family) : 0;
+}
+
+uint32_t plm_case_variants(uint32_t kind) {
+  const struct plm_family *family = plm_family_of(kind);
+  return family ? family->variants + plm_case_hostile(kind) : 0;
+}
+
+uint32_t plm_family_word(const struct plm_case *c, uint32_t index) {
+  return plm_rng_word(c->seed, PLM_RNG_TEST, c->op.kind * 1024 + c->variant, 1000, index);
+}
+
+void plm_family_ids(const struct plm_case *c, const char *name, uint32_t limit) {
+  const struct plm_operand *operand = plm_operand_find(c, name);
+  int32_t *data = operand->data;
+  for (uint32_t i = 0; i < operand->count; i++)
+    data[i] = (int32_t)(plm_family_word(c, i) % limit);
+}
+
+/* Selection sampling (Knuth, The Art of Computer Programming 2, algorithm S). */
+void plm_family_ascending(const struct plm_case *c, const char *name, uint32_t limit) {
+  const struct plm_operand *operand = plm_operand_find(c, name);
+  int32_t *data = operand->data;
+  uint32_t taken = 0;
+  assert(operand->count <= limit);
+  for (uint32_t i = 0; i < limit && taken < operand->count; i++)
+    if (plm_family_word(c, i) % (limit - i) < operand->count - taken)
+      data[taken++] = (int32_t)i;
+}
+
+void plm_family_spread(const struct plm_case *c, const char *name, float factor, float offset) {
+  const struct plm_operand *operand = plm_operand_find(c, name);
+  float *x = operand->data;
+  for (uint64_t i = 0; i < operand->count; i++)
+    x[i] = offset + factor * x[i];
+}
+
+void plm_family_in_place(struct plm_case *c, const char *output, const char *input) {
+  plm_operand_find(c, output)->alias = (int32_t)(plm_operand_find(c, input) - c->operands);
+}
+
+void plm_family_label(struct plm_case *c, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(c->label, sizeof c->label, format, args);
+  va_end(args);
+}
+
+/* -------------------------------------------------------------- contents */
+
+/* Inputs and what is updated: normals. What is overwritten: NaN, so that adding to it is seen. */
+static void fill_default(struct plm_case *c) {
+  for (uint32_t k = 0; k < c->count; k++) {
+    const struct plm_operand *operand = &c->operands[k];
+    float *data = operand->data;
+    if (operand->type != PLM_TYPE_F32 || operand->alias >= 0)
+      continue;
+    if (operand->access != PLM_ACCESS_WRITE)
+      plm_rng_normal(data, operand->count, 1, c->seed, PLM_RNG_TEST, c->op.kind * 1024 + c->variant, k + 1);
+    else
+      for (uint64_t i = 0; i < operand->count; i++)
+        data[i] = NAN;
+  }
+}
+
+static uint64_t planting_place(const struct plm_case *c, const struct plm_planting *planting,
+                               const struct plm_operand *operand) {
+  if (!planting->third)
+    return operand->count / 2;
+  const uint32_t heads = c->op.kind == PLM_OP_ROTARY      ? c->op.u.rotary.heads
+                         : c->op.kind == PLM_OP_ATTENTION ? c->op.u.attention.heads
+                                                          : c->op.u.attention_grad.heads;
+  const uint32_t size = c->op.kind == PLM_OP_ROTARY      ? c->op.u.rotary.head_size
+                        : c->op.kind == PLM_OP_ATTENTION ? c->op.u.attention.head_size
+                                                         : c->op.u.attention_grad.head_size;
+  const uint64_t third = (uint64_t)heads * size, row = operand->count / (3 * third) / 2;
+  return (row * 3 + planting->third - 1) * third + third / 2;
+}
+
+static void plant(struct plm_case *c, const struct plm_family *family, uint32_t hostile) {
+  static const char *const words[HOSTILE] = {"NaN", "Inf", "denormals"}, *const thirds[] = {"", ".q", ".k", ".v"};
+  const struct plm_planting *planting = &family->plantings[hostile / HOSTILE];
+  const struct plm_operand *operand = plm_operand_find(c, planting->name);
+  float *data = operand->data;
+  const size_t used = strlen(c->label);
+  if (hostile % HOSTILE == WITH_DENORMALS)
+    plm_family_spread(c, planting->name, 0x1p-130f, 0);
+  else if (operand->count)
+    data[planting_place(c, planting, operand)] = hostile % HOSTILE == WITH_NAN ? NAN : INFINITY;
+  snprintf(c->label + used, sizeof c->label - used, ", %s in %s%s", words[hostile % HOSTILE], planting->name,
+           thirds[planting->third]);
+}
+
+int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err) {
+  const struct plm_family *family = plm_family_of(kind);
+  if (!family || variant >= plm_case_variants(kind))
+    return plm_error_set(err, PLM_E_INVALID, "case %s:%u: there are %u", plm_op_name(kind), variant,
+                         plm_case_variants(kind));
+  struct plm_case *c = plm_memory_zeroed(1, sizeof *c);
+  if (!c)
+    return plm_error_memory(err, "a conformance case");
+  const uint32_t shape = variant < family->variants ? variant : family->hostile_base;
+  c->op = (struct plm_op){.struct_size = sizeof c->op, .kind = kind, .index = variant, .type = PLM_TYPE_F32};
+  c->variant = variant;
+  c->seed = seed;
+  family->shape(c, shape);
+  int code = plm_operands_list(c, err);
+  if (!code && family->place)
+    family->place(c, shape);
+  for (uint32_t k = 0; k < c->count; k++)
+    c->operands[k].shift = c->operands[k].align < 64 ? c->operands[k].align : 0;
+  if (!code)
+    code = plm_operands_allocate(c, err);
+  if (code) {
+    plm_case_destroy(c);
+    return code;
+  }
+  fill_default(c);
+  if (family->fill)
+    family->fill(c, shape);
+  if (variant >= family->variants)
+    plant(c, family, variant - family->variants);
+  *out = c;
+  return 0;
+}
+
+void plm_case_destroy(struct plm_case *c) {
+  if (c)
+    free(c->arrays);
+  free(c);
+}
