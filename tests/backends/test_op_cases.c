@@ -63,7 +63,7 @@ static int nudge(struct plm_queue *queue, const struct plm_view *view, int64_t i
 
 static int run_slightly_wrong(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
   const int code = plugin->backend.op_run(queue, op, err);
-  return code || op->u.linear.rows.count == 0 ? code : nudge(queue, &op->u.linear.y, 0, 1e-4f, err);
+  return code || op->u.linear.rows.count == 0 ? code : nudge(queue, &op->u.linear.y, 0, 1e-2f, err);
 }
 
 static int run_beyond_the_end(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
