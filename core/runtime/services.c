@@ -11,6 +11,10 @@
 #include "base/memory.h"
 #include "base/number.h"
 
+/* More is a damaged card: where it leads must not be read. */
+#define OPTIONS_MAX 1000u
+#define OPTION_STRIDE_MAX 4096u
+
 struct value {
   struct plm_option option; /* the host's copy of the declaration */
   char *text;               /* the canonical text of what holds */
@@ -173,12 +177,16 @@ static int options_declare(struct plm_services *services, struct plm_error *err)
   int code = 0;
   if (!card->option_count)
     return 0;
-  if (!card->options || card->option_stride < PLM_OPTION_BYTES_1_0 || card->option_stride % 8)
+  if (card->option_count > OPTIONS_MAX)
+    return plm_error_set(err, PLM_E_ABI, "backend \"%s\": option_count is %u (at most %u)", card->name, card->option_count,
+                         OPTIONS_MAX);
+  if (!card->options || card->option_stride < PLM_OPTION_BYTES_1_0 || card->option_stride % 8 ||
+      card->option_stride > OPTION_STRIDE_MAX)
     return plm_error_set(
         err, PLM_E_ABI,
-        "backend \"%s\": %u options, but options is %s and option_stride is %u (must be a multiple of 8, "
-        "at least %u)",
-        card->name, card->option_count, card->options ? "set" : "NULL", card->option_stride, PLM_OPTION_BYTES_1_0);
+        "backend \"%s\": %u options, but options is %s and option_stride is %u (must be a multiple of 8, %u to %u)",
+        card->name, card->option_count, card->options ? "set" : "NULL", card->option_stride, PLM_OPTION_BYTES_1_0,
+        OPTION_STRIDE_MAX);
   services->values = plm_memory_zeroed(card->option_count, sizeof *services->values);
   services->names = plm_memory_zeroed(card->option_count, sizeof *services->names);
   if (!services->values || !services->names)
