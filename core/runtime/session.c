@@ -1,5 +1,6 @@
 #include "runtime/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,7 +244,9 @@ int plm_session_evaluate(struct plm_session *s, const struct plm_batch *batch, f
 }
 
 int plm_session_finish(struct plm_session *s, struct plm_error *err) {
-  int code = s->plugin->backend.queue_finish(s->queue, err);
-  int changed = plm_guard_check(&s->guard, "running ops", code ? NULL : err);
+  char where[128];
+  int code = s->plugin->backend.queue_finish(s->queue, err), changed;
+  snprintf(where, sizeof where, "running ops on backend \"%s\"", s->plugin->card->name);
+  changed = plm_guard_check(&s->guard, where, code ? NULL : err);
   return code ? code : changed;
 }

@@ -41,9 +41,10 @@ class Test:
         parser = argparse.ArgumentParser()
         for name in ("plmscale", "source", "cc", "scratch"):
             parser.add_argument("--" + name, required=True, type=pathlib.Path)
+        parser.add_argument("--broken", type=pathlib.Path, help="the folder of the broken plugins")
         given = parser.parse_args()
         self.plmscale, self.source, self.cc = given.plmscale, given.source, given.cc
-        self.folder = given.scratch
+        self.folder, self.broken = given.scratch, given.broken
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.checks = self.failures = 0

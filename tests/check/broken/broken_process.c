@@ -1,5 +1,6 @@
 /* What an op or a question about one does to the process: crashes, hangs, and changes of the ambient state. */
 #include <fenv.h>
+#include <locale.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -49,3 +50,16 @@ static int rounds_up_op_run(struct plm_queue *queue, const struct plm_op *op, st
   return code;
 }
 BROKEN_SLOT(rounds_up, op_run)
+
+static int sets_locale_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  setlocale(LC_ALL, "C.UTF-8");
+  return right.op_run(queue, op, err);
+}
+BROKEN_SLOT(sets_locale, op_run)
+
+static void ignore(int number) { (void)number; }
+static int takes_signal_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  signal(SIGTERM, ignore);
+  return right.op_run(queue, op, err);
+}
+BROKEN_SLOT(takes_signal, op_run)
