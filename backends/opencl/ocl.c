@@ -1,0 +1,173 @@
+/* The opencl backend: its card, its options, and which file runs which op. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "opencl.h"
+#include "plmscale/op_rules.h"
+
+static const struct plm_host *the_host;
+
+/* ---------------------------------------------------------------- ops */
+
+struct family {
+  ocl_run_fn run; /* NULL: the op is not supported */
+  ocl_workspace_fn workspace;
+  ocl_judge_fn judge;
+};
+
+static const struct family families[PLM_OP_COUNT] = {
+    [PLM_OP_FILL] = {ocl_fill_run, NULL, NULL},
+    [PLM_OP_BIAS] = {ocl_bias_run, NULL, NULL},
+    [PLM_OP_GELU] = {ocl_gelu_run, NULL, NULL},
+    [PLM_OP_GELU_GRAD] = {ocl_gelu_grad_run, NULL, NULL},
+    [PLM_OP_ADD] = {ocl_add_run, NULL, NULL},
+};
+
+/* Optional flags that are taken; the rules know the others. */
+static const uint32_t taken[PLM_OP_COUNT] = {0};
+
+static uint64_t workspace_bytes(const struct plm_device *device, const struct plm_op *op) {
+  const struct family *family = &families[op->kind];
+  return family->workspace ? family->workspace(device, op) : 0;
+}
+
+static int judge(struct plm_verdict *out, const struct plm_device *device, const struct plm_op *op,
+                 struct plm_error *err) {
+  const int code = plm_rules_judge(out, op, taken, err);
+  if (code || out->status != PLM_VERDICT_SUPPORTED)
+    return code;
+  if (!families[op->kind].run)
+    plm_rules_refuse(out, PLM_REASON_UNKNOWN_OP, "%s: not implemented yet", plm_op_name(op->kind));
+  else if (families[op->kind].judge)
+    families[op->kind].judge(out, device, op);
+  return PLM_OK;
+}
+
+static int op_query(struct plm_device *device, const struct plm_op *op, struct plm_verdict *out,
+                    struct plm_error *err) {
+  struct plm_verdict verdict;
+  const int code = judge(&verdict, device, op, err);
+  if (code)
+    return code;
+  if (verdict.status == PLM_VERDICT_SUPPORTED)
+    verdict.workspace_bytes = workspace_bytes(device, op);
+  plm_table_copy(out, out->struct_size, &verdict);
+  return PLM_OK;
+}
+
+static int op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  struct plm_verdict verdict;
+  int code = judge(&verdict, queue->device, op, err);
+  if (!code && verdict.status != PLM_VERDICT_SUPPORTED)
+    code = plm_rules_error(err, PLM_E_UNSUPPORTED, op, "%s", verdict.text);
+  if (!code)
+    code = plm_rules_bind(op, workspace_bytes(queue->device, op), ocl_buffer_bytes, err);
+  return code ? code : families[op->kind].run(queue, op, err);
+}
+
+/* ---------------------------------------------------------------- devices */
+
+static int device_count(uint32_t *out, struct plm_error *err) {
+  const struct ocl_found *devices;
+  return ocl_list(the_host, &devices, out, err);
+}
+
+static int device_info(uint32_t index, struct plm_device_info *out, struct plm_error *err) {
+  const struct ocl_found *devices;
+  uint32_t count;
+  const int code = ocl_list(the_host, &devices, &count, err);
+  if (code)
+    return code;
+  if (index >= count)
+    return plm_rules_error(err, PLM_E_INVALID, NULL, "device %" PRIu32 ": there are %" PRIu32 " devices", index, count);
+  plm_table_copy(out, out->struct_size, &devices[index].info);
+  return PLM_OK;
+}
+
+static int device_open(uint32_t index, struct plm_device **out, struct plm_error *err) {
+  return ocl_device_open(the_host, index, out, err);
+}
+
+/* ---------------------------------------------------------------- card */
+
+static const struct plm_backend table = {
+    .struct_size = sizeof table,
+    .device_count = device_count,
+    .device_info = device_info,
+    .device_open = device_open,
+    .device_close = ocl_device_close,
+    .buffer_create = ocl_buffer_create,
+    .buffer_destroy = ocl_buffer_destroy,
+    .queue_create = ocl_queue_create,
+    .queue_destroy = ocl_queue_destroy,
+    .queue_finish = ocl_queue_finish,
+    .buffer_write = ocl_buffer_write,
+    .buffer_read = ocl_buffer_read,
+    .op_query = op_query,
+    .op_run = op_run,
+    .memory_info = ocl_memory_info,
+};
+
+static const struct plm_option options[] = {
+    {.struct_size = sizeof(struct plm_option),
+     .name = "policy",
+     .default_value = "auto",
+     .type = PLM_OPTION_TEXT,
+     .help = "how kernels cut their work: cpu (vectors, no work-groups), gpu (work-groups), or auto by device"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "cache",
+     .default_value = "yes",
+     .type = PLM_OPTION_BOOLEAN,
+     .help = "keep compiled kernels on disk"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "cache_path",
+     .default_value = "",
+     .type = PLM_OPTION_TEXT,
+     .help = "where to keep them, an absolute path; empty: plmscale/opencl in XDG_CACHE_HOME or ~/.cache"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "timeout_seconds",
+     .default_value = "300",
+     .type = PLM_OPTION_REAL,
+     .minimum = 0,
+     .maximum = 1e6,
+     .help = "seconds without any progress of the device after which a run gives up; 0: never"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "launch_seconds",
+     .default_value = "0.5",
+     .type = PLM_OPTION_REAL,
+     .minimum = 0,
+     .maximum = 1e6,
+     .help = "kernels that might run longer are cut into several launches; 0: never"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "build_options",
+     .default_value = "",
+     .type = PLM_OPTION_TEXT,
+     .help = "more options for the OpenCL compiler"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "profile",
+     .default_value = "no",
+     .type = PLM_OPTION_BOOLEAN,
+     .help = "say each kernel's time on the device in the log when a queue ends"},
+};
+
+static int start(const struct plm_host *host, struct plm_backend *out, struct plm_error *err) {
+  (void)err;
+  the_host = host;
+  return plm_backend_publish(out, &table);
+}
+
+const struct plm_plugin_card *PLM_PLUGIN_ENTRY(void) {
+  static const struct plm_plugin_card card = {PLM_CARD_BUILD,
+                                              .name = "opencl",
+                                              .version = PLM_VERSION,
+                                              .license = "",
+                                              .vendor = "plmscale",
+                                              .url = "",
+                                              .compiler = PLM_COMPILER,
+                                              .options = options,
+                                              .option_count = sizeof options / sizeof *options,
+                                              .option_stride = sizeof *options,
+                                              .start = start};
+  return &card;
+}
