@@ -1,4 +1,4 @@
-/* plmscale new-plugin: the installed template under another name. The template is a backend itself, called "template". */
+/* plmscale new-plugin: the installed template under another name. It is a backend itself, called "template". */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The plugin: its card, one device that is the host's memory, buffers, queues. The ops are behind ops_query and ops_run. */
+/* The plugin: its card, one device that is the host's memory, buffers, queues. Ops are behind ops_query and ops_run. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /*
  * Rotary positions and attention within each sequence: rotary, attention, attention_grad. A head of qkv [T,3,H,h] is a
- * matrix whose rows are 3*H*h apart, so the products are plain matrix products. Queries are taken in blocks, so that the
+ * matrix whose rows are 3*H*h apart, so the products are plain matrix products. Queries are taken in blocks: the
  * workspace grows with a sequence's length and not with its square.
  */
 #include <cblas.h>

@@ -1,4 +1,4 @@
-/* The plugin: its card, one device that is the host's memory, buffers, queues. The ops are behind ops_query and ops_run. */
+/* The plugin: its card, one device that is the host's memory, buffers, queues. Ops are behind ops_query and ops_run. */
 #include <string.h>
 
 #include "template_ops.h"
@@ -156,7 +156,7 @@ static int start(const struct plm_host *given, struct plm_backend *out, struct p
 
 const struct plm_plugin_card *PLM_PLUGIN_ENTRY(void) {
   static const struct plm_plugin_card card = {
-      PLM_CARD_BUILD, .name = "template", .version = "0.1", .license = "", .vendor = "unnamed", .compiler = PLM_COMPILER,
-      .start = start};
+      PLM_CARD_BUILD,       .name = "template",       .version = "0.1", .license = "",
+      .vendor = "unnamed", .compiler = PLM_COMPILER, .start = start};
   return &card;
 }

@@ -29,13 +29,13 @@ static inline int32_t *i32(const struct plm_view *view) {
 int ops_query(struct plm_device *device, const struct plm_op *op, struct plm_verdict *out, struct plm_error *err);
 int ops_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 
-/* PLM_OK when values[0..count) are each in 0..limit-1: contents of a buffer are checked before they are used as an index. */
+/* PLM_OK when values[0..count) are each in 0..limit-1: what a buffer holds is checked before it is used as an index. */
 int check_index(const struct plm_op *op, const char *name, const int32_t *values, uint64_t count, uint64_t limit,
                 struct plm_error *err);
 
 /*
- * One function per op, to be written one after the other; the table in template_ops.c says which are there. Called when the
- * verdict is SUPPORTED and every operand lies in its buffer.
+ * One function per op, to be written one after the other; the table in template_ops.c says which are there. Called when
+ * the verdict is SUPPORTED and every operand lies in its buffer.
  */
 int run_fill(const struct plm_op *op, struct plm_error *err);
 int run_embed(const struct plm_op *op, struct plm_error *err);

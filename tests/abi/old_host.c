@@ -1,7 +1,7 @@
 /*
- * A host of ABI 1.0, for plugins of later minors: old_host PLUGIN.so. Every struct that crosses has exactly the size it had
- * in 1.0 and ends where a page begins that nobody may touch, so a plugin that reads or writes a field of later minors dies
- * of it. Uses libc and the layout of 1.0 alone, nothing of today's host.
+ * A host of ABI 1.0, for plugins of later minors: old_host PLUGIN.so. Every struct that crosses has exactly the size it
+ * had in 1.0 and ends where a page begins that nobody may touch, so a plugin that reads or writes a field of later
+ * minors dies of it. Uses libc and the layout of 1.0 alone, nothing of today's host.
  */
 #include <dlfcn.h>
 #include <stdarg.h>

@@ -22,7 +22,7 @@ def test_new_plugin__printed_commands_build_it():
     kit.check(kit.exports(plugin) == ["plm_plugin_entry_v1"], "one symbol is exported")
     found = kit.candidates(plugin)["mine_2"]
     kit.check(found["outcome"] == "accepted" and found["plugin"] == "mine_2" and len(found["devices"]) == 1, found)
-    return commands[2]
+    kit.run(kit.build / "bin/old_host", plugin)
 
 
 def test_new_plugin__every_name_is_replaced():

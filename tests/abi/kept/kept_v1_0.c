@@ -1,7 +1,7 @@
 /*
- * The plugin that was built when ABI 1.0 was new, and is kept as a binary (kept_v1_0.so, README.md). This file is what it was
- * built from and is not built any more: it is here to be read, and is never changed. It uses every part of the table: two
- * devices, options, events, memory_info, program_run, an extension, and ops of all kinds that need no mathematics library.
+ * The plugin that was built when ABI 1.0 was new, and is kept as a binary (kept_v1_0.so, README.md). This file is what
+ * it was built from and is not built any more: it is here to be read, and is never changed. It uses every part of the
+ * table: devices, options, events, memory_info, program_run, an extension, and ops that need no mathematics library.
  */
 #include <stdlib.h>
 #include <string.h>
