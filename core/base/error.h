@@ -32,6 +32,9 @@ int plm_error_set_system(struct plm_error *err, int number, const char *format, 
 /* Out of memory while doing what. Returns PLM_E_NO_MEMORY. */
 int plm_error_memory(struct plm_error *err, const char *what);
 
+/* "DEVICE_LOST" for PLM_E_DEVICE_LOST, of the ABI's codes and the host's; "?" for any other number. */
+const char *plm_error_name(int code);
+
 /* The process exit code for an error code: 0, 1, 2, 3, 4 or 75. A plugin that does not fit (PLM_E_ABI) is input that cannot be used: 4. */
 int plm_error_exit_code(int code);
 

@@ -7,11 +7,13 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "train/measure.h"
 
 #define SHAPE_MAX 64
 #define SETTING_MAX 64
+#define LAYER_MAX 4
 #define FASTA_SEQUENCES 20000 /* as the PyTorch peer */
 #define PEAK_SECONDS 0.6      /* before and after the shapes: together over one second */
 
@@ -24,7 +26,8 @@ enum option_key {
   KEY_SET,
   KEY_SECONDS,
   KEY_SEED,
-  KEY_NO_PEAK
+  KEY_NO_PEAK,
+  KEY_LAYER
 };
 
 struct request {
@@ -33,6 +36,8 @@ struct request {
   uint32_t shape_count;
   struct plm_setting settings[SETTING_MAX]; /* pieces of the arguments */
   uint32_t setting_count;
+  const char *layers[LAYER_MAX];
+  uint32_t layer_count;
   int64_t batch_tokens, threads, steps, length_max, micro_tokens, seed;
   double seconds;
   int json, no_peak;
@@ -52,6 +57,8 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "N", 0, "Of weights, order and masks (1)", 1},
     {"steps", KEY_STEPS, "N", 0, "Steps to measure after 3 of warm-up (12, or no limit with --seconds)", 2},
     {"seconds", KEY_SECONDS, "S", 0, "Stop measuring after so long", 2},
+    {"layer", KEY_LAYER, "NAME[:ARGUMENT]", 0,
+     "Put trace, validate, time or fault over the backend, the first one outermost (docs/layers.md)", 2},
     {"no-peak", KEY_NO_PEAK, NULL, 0, "Do not measure the peak of matrix products (no MFU then)", 2},
     {0}};
 
@@ -134,6 +141,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
   case KEY_SET:
     take_setting(request, text, state);
     return 0;
+  case KEY_LAYER:
+    if (request->layer_count == LAYER_MAX)
+      argp_error(state, "--layer: there are only %d", LAYER_MAX);
+    request->layers[request->layer_count++] = text;
+    return 0;
   case KEY_NO_PEAK:
     request->no_peak = 1;
     return 0;
@@ -199,6 +211,8 @@ static int open_backend(struct bench *bench, struct plm_error *err) {
                            err);
   if (!code)
     code = plm_plugin_device(&bench->device, bench->plugin, device, err);
+  if (!code)
+    code = plm_layers_install(bench->plugin, request->layers, request->layer_count, err);
   if (!code)
     code = plm_plugin_describe(&bench->info, bench->plugin, bench->device, err);
   free(path);
@@ -389,6 +403,11 @@ int plm_cli_bench(int argc, char **argv, struct plm_error *err) {
     code = print_json(bench, err);
   else if (!code)
     print_table(bench);
+  if (!code && request.layer_count) {
+    if (!request.json)
+      putchar('\n');
+    code = plm_layers_finish(bench->plugin, request.json ? stderr : stdout, err);
+  }
   for (uint32_t i = 0; i < SHAPE_MAX; i++)
     plm_measurement_fini(&bench->measurements[i]);
   plm_corpus_close(bench->corpus);

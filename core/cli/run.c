@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "runtime/probe.h"
 #include "train/lock.h"
@@ -23,8 +24,8 @@
 
 struct arguments {
   const char *study, *threads, *progress;
-  const char **backends, **settings; /* room for as many as there are arguments */
-  size_t backend_count, setting_count;
+  const char **backends, **settings, **layers; /* room for as many as there are arguments */
+  size_t backend_count, setting_count, layer_count;
   int dry_run;
 };
 
@@ -32,6 +33,10 @@ static const struct argp_option run_options[] = {
     {"backend", 'b', "NAME[:DEVICE]", 0, "where to train, instead of [run] devices; once for each place", 0},
     {"threads", 't', "N", 0, "CPU threads for each running cell (default: [run] threads, or cores / places)", 0},
     {"set", 's', "NAME.KEY=VALUE", 0, "one setting of a backend, as in [backend NAME]", 0},
+    {"layer", 'l', "NAME[:ARGUMENT]", 0,
+     "put trace, validate, time or fault over the backend, the first one outermost; their output is in each cell's "
+     "log.txt (docs/layers.md)",
+     0},
     {"progress", 'p', "auto|bar|plain|none", 0, "bar on a terminal, lines on a pipe (auto, default)", 0},
     {"dry-run", 'n', NULL, 0, "only say what would be trained", 0},
     {0}};
@@ -47,6 +52,9 @@ static error_t take_argument(int key, char *text, struct argp_state *state) {
     return 0;
   case 's':
     a->settings[a->setting_count++] = text;
+    return 0;
+  case 'l':
+    a->layers[a->layer_count++] = text;
     return 0;
   case 'p':
     a->progress = text;
@@ -206,7 +214,11 @@ static int train_and_merge(const struct plm_study *study, const struct plm_prepa
 
 static int run_study(const struct arguments *a, struct plm_study *study, struct plm_error *err) {
   struct plm_supervisor_options options = {
-      .settings = a->settings, .setting_count = a->setting_count, .patience = PATIENCE};
+      .settings = a->settings,
+      .setting_count = a->setting_count,
+      .layers = a->layers,
+      .layer_count = a->layer_count,
+      .patience = PATIENCE};
   struct plm_workers workers = {0};
   struct plm_prepared prepared;
   int code, lock = -1;
@@ -214,7 +226,8 @@ static int run_study(const struct arguments *a, struct plm_study *study, struct 
   for (size_t i = 0; i < a->setting_count; i++)
     if ((code = plm_prepare_setting(study, a->settings[i], err)))
       return code;
-  if ((code = read_progress(&options.bar, a->progress, err)) || (code = read_workers(&workers, a, study, err)) ||
+  if ((code = read_progress(&options.bar, a->progress, err)) ||
+      (code = plm_layers_check(a->layers, a->layer_count, err)) || (code = read_workers(&workers, a, study, err)) ||
       (code = read_threads(&options.threads, a, study, &workers, err)) ||
       (code = plm_prepare_study(&prepared, study, err)))
     goto out;
@@ -240,7 +253,8 @@ int plm_cli_run(int argc, char **argv, struct plm_error *err) {
   int code = 0;
   arguments.backends = plm_memory_zeroed((size_t)argc, sizeof *arguments.backends);
   arguments.settings = plm_memory_zeroed((size_t)argc, sizeof *arguments.settings);
-  if (!arguments.backends || !arguments.settings)
+  arguments.layers = plm_memory_zeroed((size_t)argc, sizeof *arguments.layers);
+  if (!arguments.backends || !arguments.settings || !arguments.layers)
     code = plm_error_memory(err, "reading the arguments");
   if (!code)
     code = plm_cli_parse(&run_argp, argc, argv, &arguments, err);
@@ -251,5 +265,6 @@ int plm_cli_run(int argc, char **argv, struct plm_error *err) {
   plm_study_destroy(study);
   free(arguments.backends);
   free(arguments.settings);
+  free(arguments.layers);
   return code;
 }

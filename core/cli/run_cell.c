@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "runtime/layer.h"
 #include "train/cell.h"
 #include "train/prepare.h"
 #include "train/stop.h"
@@ -18,14 +19,16 @@
 
 struct arguments {
   const char *study, *cell, *backend, *threads, *report;
-  const char **settings; /* room for as many as there are arguments */
-  size_t setting_count;
+  const char **settings, **layers; /* room for as many as there are arguments */
+  size_t setting_count, layer_count;
 };
 
 static const struct argp_option cell_options[] = {
     {"backend", 'b', "NAME[:DEVICE]", 0, "where to train (default: the first of [run] devices)", 0},
     {"threads", 't', "N", 0, "CPU threads (default: [run] threads, or all cores)", 0},
     {"set", 's', "NAME.KEY=VALUE", 0, "one setting of the backend, as in [backend NAME]", 0},
+    {"layer", 'l', "NAME[:ARGUMENT]", 0,
+     "put trace, validate, time or fault over the backend, the first one outermost (docs/layers.md)", 0},
     {"report-fd", 'r', "FD", 0, "report progress as lines on this file descriptor (what `plmscale run` asks for)", 0},
     {0}};
 
@@ -40,6 +43,9 @@ static error_t take_argument(int key, char *text, struct argp_state *state) {
     return 0;
   case 's':
     a->settings[a->setting_count++] = text;
+    return 0;
+  case 'l':
+    a->layers[a->layer_count++] = text;
     return 0;
   case 'r':
     a->report = text;
@@ -137,12 +143,15 @@ static void show_progress(void *context, const struct plm_cell_progress *p) {
 static int train(const struct arguments *a, struct plm_study *study, int report, struct plm_error *err) {
   struct plm_prepared prepared;
   struct plm_cell *cell = NULL;
-  struct plm_cell_options options = {.progress = report >= 0 ? report_progress : show_progress};
+  struct plm_cell_options options = {.progress = report >= 0 ? report_progress : show_progress,
+                                     .layers = a->layers,
+                                     .layer_count = a->layer_count};
   char *first = NULL;
   int diverged = 0, code = 0;
   for (size_t i = 0; i < a->setting_count && !code; i++)
     code = plm_prepare_setting(study, a->settings[i], err);
-  if (code || (code = read_threads(&options.threads, a->threads, study, err)) ||
+  if (code || (code = plm_layers_check(a->layers, a->layer_count, err)) ||
+      (code = read_threads(&options.threads, a->threads, study, err)) ||
       (code = plm_prepare_study(&prepared, study, err)) || (code = find_cell(&cell, study, a->cell, err)) ||
       (code = plm_stop_install(&options.stop, report >= 0 ? PLM_STOP_IGNORED : PLM_STOP_EXITS, err)))
     return code;
@@ -168,9 +177,10 @@ int plm_cli_run_cell(int argc, char **argv, struct plm_error *err) {
   struct plm_study *study = NULL;
   int code, report = -1;
   arguments.settings = plm_memory_zeroed((size_t)argc, sizeof *arguments.settings);
-  if (!arguments.settings)
-    return plm_error_memory(err, "reading the arguments");
-  code = plm_cli_parse(&cell_argp, argc, argv, &arguments, err);
+  arguments.layers = plm_memory_zeroed((size_t)argc, sizeof *arguments.layers);
+  code = arguments.settings && arguments.layers ? 0 : plm_error_memory(err, "reading the arguments");
+  if (!code)
+    code = plm_cli_parse(&cell_argp, argc, argv, &arguments, err);
   if (!code)
     code = read_report(&report, arguments.report, err);
   if (!code)
@@ -181,5 +191,6 @@ int plm_cli_run_cell(int argc, char **argv, struct plm_error *err) {
     dprintf(report, "error %d %s\n", code, err->text);
   plm_study_destroy(study);
   free(arguments.settings);
+  free(arguments.layers);
   return code;
 }

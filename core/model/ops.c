@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
   uint8_t views, extents;
@@ -250,5 +251,92 @@ void plm_op_describe(char *text, size_t room, const struct plm_op *op) {
     break;
   default:
     describe_width(rest, room, op);
+  }
+}
+
+struct plm_extents plm_op_extents_now(const struct plm_op *op) {
+  struct plm_extents now = {0};
+  struct plm_op copy = *op;
+  uint32_t count;
+  const struct plm_extent *extents = plm_op_extents(&copy, &count);
+  for (uint32_t i = 0; i < count; i++)
+    switch (extents[i].symbol) {
+    case PLM_EXTENT_TOKENS:
+      now.tokens = extents[i].count;
+      break;
+    case PLM_EXTENT_SEQUENCES:
+      now.sequences = extents[i].count;
+      break;
+    case PLM_EXTENT_MASKED:
+      now.masked = extents[i].count;
+      break;
+    }
+  return now;
+}
+
+void plm_op_title(char out[PLM_OP_TEXT], const struct plm_op *op) {
+  static const char *const flags[] = {"accumulate", "bias",   "gelu",    "residual",
+                                      "causal",     "rotary", "inverse", "gradient"};
+  int used = snprintf(out, PLM_OP_TEXT, "%s", plm_op_name(op->kind));
+  for (uint32_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    if (op->flags >> i & 1)
+      used += snprintf(out + used, PLM_OP_TEXT - (size_t)used, "+%s", flags[i]);
+}
+
+/* The 32-bit numbers that follow the extents: width, or in and out, in every op with rows. */
+static const uint32_t *fixed_extents(const struct plm_op *op, struct plm_op *copy) {
+  uint32_t count;
+  *copy = *op;
+  const struct plm_extent *extents = plm_op_extents(copy, &count);
+  return (const uint32_t *)(const void *)(extents + count);
+}
+
+void plm_op_shape(char out[PLM_OP_TEXT], const struct plm_op *op) {
+  struct plm_op copy;
+  uint32_t count;
+  const uint32_t *fixed = fixed_extents(op, &copy);
+  const struct plm_extent *extents = plm_op_extents(&copy, &count);
+  switch (op->kind) {
+  case PLM_OP_LINEAR:
+  case PLM_OP_LINEAR_GRAD_INPUT:
+  case PLM_OP_LINEAR_GRAD_WEIGHT:
+    snprintf(out, PLM_OP_TEXT, "%ux%ux%u", extents[0].count, fixed[0], fixed[1]);
+    return;
+  case PLM_OP_ATTENTION:
+  case PLM_OP_ATTENTION_GRAD:
+    snprintf(out, PLM_OP_TEXT, "%u tokens, %u sequences, %ux%u", extents[0].count, extents[1].count, fixed[0],
+             fixed[1]);
+    return;
+  case PLM_OP_ROTARY:
+    snprintf(out, PLM_OP_TEXT, "%ux%ux%u", extents[0].count, fixed[0], fixed[1]);
+    return;
+  case PLM_OP_EMBED:
+  case PLM_OP_EMBED_GRAD:
+    snprintf(out, PLM_OP_TEXT, "%ux%u", extents[0].count, fixed[1]);
+    return;
+  case PLM_OP_GATHER_ROWS:
+  case PLM_OP_SCATTER_ROWS:
+    snprintf(out, PLM_OP_TEXT, "%u of %ux%u", extents[0].count, extents[1].count, fixed[0]);
+    return;
+  case PLM_OP_REDUCE_SUM:
+    snprintf(out, PLM_OP_TEXT, "%u", extents[0].count);
+    return;
+  case PLM_OP_FILL:
+    snprintf(out, PLM_OP_TEXT, "%llu", (unsigned long long)op->u.fill.count);
+    return;
+  case PLM_OP_GRAD_NORM:
+    snprintf(out, PLM_OP_TEXT, "%llu", (unsigned long long)op->u.grad_norm.count);
+    return;
+  case PLM_OP_ADAMW:
+    snprintf(out, PLM_OP_TEXT, "%llu", (unsigned long long)op->u.adamw.count);
+    return;
+  case PLM_OP_RECORD:
+    snprintf(out, PLM_OP_TEXT, "%u", op->u.record.count);
+    return;
+  default:
+    if (count)
+      snprintf(out, PLM_OP_TEXT, "%ux%u", extents[0].count, fixed[0]);
+    else
+      snprintf(out, PLM_OP_TEXT, "?");
   }
 }

@@ -39,4 +39,13 @@ double plm_op_bytes(const struct plm_op *op, const struct plm_extents *extents);
  */
 void plm_op_describe(char *text, size_t room, const struct plm_op *op);
 
+/* The extents that a bound op has now; length_squares is 0, for it stands in the batch's offsets. */
+struct plm_extents plm_op_extents_now(const struct plm_op *op);
+
+/* For tables and messages. title: the op and its flags, "linear+bias+gelu"; shape: its present extents, "2048x320x1280" (rows
+ * x in x out of linear ops, rows x width of others), "2048 tokens, 9 sequences, 20x16" of attention, a count of the rest. */
+#define PLM_OP_TEXT 96
+void plm_op_title(char out[PLM_OP_TEXT], const struct plm_op *op);
+void plm_op_shape(char out[PLM_OP_TEXT], const struct plm_op *op);
+
 #endif

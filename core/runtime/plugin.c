@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
+#include "runtime/layer.h"
 #include "runtime/loading.h"
 
 /* plm_guard_check after a call of a plugin. */
@@ -137,7 +138,9 @@ static int backend_start(struct plm_plugin *plugin, struct plm_error *err) {
   if (code)
     return code;
   plugin->backend = room.table;
-  return plm_defaults_fill(&plugin->backend, plugin->library, err);
+  code = plm_defaults_fill(&plugin->backend, plugin->library, err);
+  plugin->bare = plugin->backend;
+  return code;
 }
 
 /* Asks a library for its card, checks it, and starts what is behind it. */
@@ -188,6 +191,7 @@ int plm_plugin_load(struct plm_plugin **out, const char *path, const struct plm_
 void plm_plugin_destroy(struct plm_plugin *plugin) {
   if (!plugin)
     return;
+  plm_layers_remove(plugin);
   free(plugin->path);
   free(plugin);
 }

@@ -24,10 +24,11 @@ struct plm_setting {
 struct plm_plugin {
   char *path;                         /* absolute */
   const struct plm_plugin_card *card; /* url, vendor and compiler may be NULL */
-  struct plm_backend backend;
-  struct plm_host host; /* a copy of what it was given */
-  void *library;        /* dlopen handle */
-  void *services;       /* internal state behind host.context */
+  struct plm_backend backend;         /* what everybody calls; layers (layer.h) stand in it */
+  struct plm_backend bare;            /* the same without layers */
+  struct plm_host host;               /* a copy of what it was given */
+  void *library;                      /* dlopen handle */
+  void *services;                     /* internal state behind host.context */
 };
 
 /*

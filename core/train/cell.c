@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/corpus.h"
+#include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "train/lock.h"
 #include "train/trainer.h"
@@ -23,6 +24,17 @@ static int set_text(char **field, const char *text, struct plm_error *err) {
   free(*field);
   *field = strdup(text);
   return *field ? 0 : plm_error_memory(err, "noting the provenance of a run");
+}
+
+/* The layers' texts as one. */
+static int note_layers(struct plm_run *run, const struct plm_cell_options *options, struct plm_error *err) {
+  int code = set_text(&run->backend_layers, "", err);
+  for (size_t i = 0; i < options->layer_count && !code; i++) {
+    char *longer = plm_memory_format("%s%s%s", run->backend_layers, i ? ", " : "", options->layers[i]);
+    code = longer ? set_text(&run->backend_layers, longer, err) : plm_error_memory(err, "noting the provenance of a run");
+    free(longer);
+  }
+  return code;
 }
 
 /* Who trains it, on what: written anew by every process that goes on with the run. */
@@ -96,7 +108,8 @@ static int open_session(struct plm_session **session, struct plm_plugin **plugin
     if (!strcmp(study->backend_options[i].backend, name))
       settings[count++] = (struct plm_setting){study->backend_options[i].key, study->backend_options[i].value};
   if ((code = plm_plugin_load(plugin, path, settings, count, options->threads, err)) ||
-      (code = plm_plugin_device(&index, *plugin, device, err)))
+      (code = plm_plugin_device(&index, *plugin, device, err)) ||
+      (code = plm_layers_install(*plugin, options->layers, options->layer_count, err)))
     goto out;
   struct plm_session_options session_options = {
       .shape = cell->shape,
@@ -136,6 +149,8 @@ static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struc
   }
   if (!code)
     code = note_provenance(&c->run, t->session, corpus, err);
+  if (!code)
+    code = note_layers(&c->run, t->options, err);
   c->run.figures.threads = t->options->threads;
   return code ? code : plm_trainer_upload(t, err);
 }
@@ -198,6 +213,15 @@ static int look_for_run(int *done, int *diverged, const char *folder, const char
   return 0;
 }
 
+/* What the layers say now that the session is closed; the first failure stands. */
+static int finish_layers(const struct plm_plugin *plugin, int code, struct plm_error *err) {
+  struct plm_error said = PLM_ERROR_INIT;
+  int found = plugin ? plm_layers_finish(plugin, stderr, &said) : 0;
+  if (!code && found)
+    *err = said;
+  return code ? code : found;
+}
+
 int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, const struct plm_cell_options *options,
                  int *diverged, struct plm_error *err) {
   struct plm_trainer trainer = {.study = study, .cell = cell, .options = options};
@@ -217,8 +241,6 @@ int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, con
       !(code = plm_corpus_open(&corpus, study->corpus, err)) &&
       !(code = open_session(&trainer.session, &plugin, study, cell, options, err)))
     code = train(&trainer, corpus, run_path, &ended, err);
-  if (!code && diverged)
-    *diverged = ended;
 out:
   plm_events_close(trainer.events);
   plm_checkpoint_fini(&trainer.checkpoint);
@@ -226,6 +248,9 @@ out:
   plm_validation_fini(&trainer.validation);
   plm_batcher_destroy(trainer.batcher);
   plm_session_close(trainer.session);
+  code = finish_layers(plugin, code, err);
+  if (!code && diverged)
+    *diverged = ended;
   plm_plugin_destroy(plugin);
   plm_corpus_close(corpus);
   plm_lock_release(lock);

@@ -3,6 +3,7 @@
 #define PLM_TRAIN_CELL_H
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -19,6 +20,8 @@ struct plm_cell_progress {
 struct plm_cell_options {
   const char *backend;               /* NAME[:DEVICE] */
   uint32_t threads;                  /* 0: all cores */
+  const char *const *layers;         /* as --layer takes them (runtime/layer.h) */
+  size_t layer_count;
   const volatile sig_atomic_t *stop; /* becomes non-zero: checkpoint and return PLM_E_STOPPED */
   void (*progress)(void *context, const struct plm_cell_progress *progress); /* about once a second; may be NULL */
   void *context;

@@ -48,13 +48,18 @@ static char **make_arguments(const struct plm_child_options *options, const char
                               "--report-fd",
                               "3",
                               NULL};
-  const char **arguments = plm_memory_zeroed(FIXED + 2 * options->setting_count, sizeof *arguments);
+  size_t used = FIXED - 1, count = options->setting_count + options->layer_count;
+  const char **arguments = plm_memory_zeroed(FIXED + 2 * count, sizeof *arguments);
   if (!arguments)
     return NULL;
   memcpy(arguments, fixed, sizeof fixed);
   for (size_t i = 0; i < options->setting_count; i++) {
-    arguments[FIXED - 1 + 2 * i] = "--set";
-    arguments[FIXED + 2 * i] = options->settings[i];
+    arguments[used++] = "--set";
+    arguments[used++] = options->settings[i];
+  }
+  for (size_t i = 0; i < options->layer_count; i++) {
+    arguments[used++] = "--layer";
+    arguments[used++] = options->layers[i];
   }
   union {
     const char **texts;

@@ -57,12 +57,14 @@ struct plm_child_options {
   uint32_t threads;
   const char *const *settings; /* NAME.KEY=VALUE, handed on with --set */
   size_t setting_count;
+  const char *const *layers; /* handed on with --layer */
+  size_t layer_count;
 };
 
 /* Seconds of a monotonic clock. */
 double plm_child_clock(void);
 
-/* Starts it: PROGRAM run-cell STUDY ID --backend D --threads T --report-fd 3 [--set S].., output appended to FOLDER/log.txt. */
+/* Starts it: PROGRAM run-cell STUDY ID --backend D --threads T --report-fd 3 [--set S].. [--layer L].., output appended to FOLDER/log.txt. */
 int plm_child_start(struct plm_child *out, const struct plm_child_options *options, struct plm_error *err);
 
 /* Takes in what has been reported, without waiting. */

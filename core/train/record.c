@@ -106,6 +106,19 @@ int plm_record_put(hid_t file, const char *format, int64_t version, const struct
   return code ? code : put_evaluations(file, &run->curve, err);
 }
 
+static int get_newer_texts(struct plm_run *run, hid_t file, struct plm_error *err) {
+  int64_t version = 1;
+  int code = plm_h5_get_integer(&version, file, "format_version", err);
+#define X(name)                                                                       \
+  if (!code && version >= 2)                                                          \
+    code = plm_h5_get_text(&run->name, file, #name, err);                             \
+  else if (!code && !(run->name = strdup("")))                                        \
+    code = plm_error_memory(err, "reading a run");
+  PLM_RUN_TEXTS_2(X)
+#undef X
+  return code;
+}
+
 static int get_figures(struct plm_run *run, hid_t file, struct plm_error *err) {
   struct plm_run_figures *f = &run->figures;
   char *id = NULL;
@@ -122,9 +135,9 @@ static int get_figures(struct plm_run *run, hid_t file, struct plm_error *err) {
 #define X(name) \
   if (!code)    \
     code = plm_h5_get_text(&run->name, file, #name, err);
-  PLM_RUN_TEXTS(X)
+  PLM_RUN_TEXTS_1(X)
 #undef X
-  return code;
+  return code ? code : get_newer_texts(run, file, err);
 }
 
 static int get_curve(struct plm_curve *curve, hid_t file, struct plm_error *err) {

@@ -16,9 +16,9 @@
 #include "train/curve.h"
 
 #define PLM_RUN_FORMAT "plmscale-run"
-#define PLM_RUN_VERSION 1
+#define PLM_RUN_VERSION 2 /* 2: the texts of PLM_RUN_TEXTS_2 */
 #define PLM_CHECKPOINT_FORMAT "plmscale-checkpoint"
-#define PLM_CHECKPOINT_VERSION 1
+#define PLM_CHECKPOINT_VERSION 2 /* as above */
 
 /* The figures of a run: everything of "what is counted". Doubles hold whole numbers up to 2^53 exactly. */
 #define PLM_RUN_FIGURES(X)                                                                                            \
@@ -47,10 +47,14 @@ struct plm_run_figures {
 };
 
 /* Texts of a run: provenance. All owned by the struct, never NULL once read or about to be written. */
-#define PLM_RUN_TEXTS(X)                                                                                      \
+#define PLM_RUN_TEXTS(X) PLM_RUN_TEXTS_1(X) PLM_RUN_TEXTS_2(X)
+#define PLM_RUN_TEXTS_1(X)                                                                                    \
   X(status)          /* done or diverged */                                                                   \
   X(shape) X(corpus_digest) X(precision) X(backend) X(backend_version) X(backend_path) X(backend_sha256)      \
   X(device_id) X(device_name) X(driver) X(driver_version) X(host_name) X(lowered_ops)
+/* Since version 2; "" when read from an older file. */
+#define PLM_RUN_TEXTS_2(X)                                                                                    \
+  X(backend_layers)  /* as --layer was given, separated by ", ": a run with faults is no result */
 
 struct plm_run {
   char cell_id[PLM_CELL_ID];

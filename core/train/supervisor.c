@@ -104,7 +104,9 @@ static int start_cell(struct plm_supervision *s, struct plm_worker *worker, size
                                           .device = worker->device,
                                           .threads = s->options->threads,
                                           .settings = s->options->settings,
-                                          .setting_count = s->options->setting_count};
+                                          .setting_count = s->options->setting_count,
+                                          .layers = s->options->layers,
+                                          .layer_count = s->options->layer_count};
   if (!code)
     code = plm_child_start(&worker->child, &child, &said);
   free(folder);

@@ -19,6 +19,8 @@ struct plm_supervisor_options {
   uint32_t threads;            /* CPU threads for each cell, at least 1 */
   const char *const *settings; /* NAME.KEY=VALUE, already in the study, for the children */
   size_t setting_count;
+  const char *const *layers; /* for the children, checked */
+  size_t layer_count;
   double patience;     /* seconds to wait for a cell that another process trains, before it is left to it */
   int bar;             /* progress has a bar (a terminal) */
   const char *program; /* what is run as child; NULL: this program */

@@ -22,7 +22,7 @@ tokens_masked tokens_unique epochs flops_6nd flops_exact steps_planned steps see
 valid_loss_all_error valid_loss_mask valid_loss_mask_error valid_rows_all valid_rows_mask seconds tokens_per_second micro_tokens
 threads deterministic resumes diverged_step""".split()
 TEXTS = """cell_id content_xxh3 status shape corpus_digest precision backend backend_version backend_path backend_sha256 device_id
-device_name driver driver_version host_name lowered_ops format tool_version created_utc""".split()
+device_name driver driver_version host_name lowered_ops backend_layers format tool_version created_utc""".split()
 
 STUDY = {
     "study": {"corpus": "corpus.h5"},
