@@ -70,8 +70,8 @@ INLINE void report_fault(volatile __global int *fault, int tag, uint row, int va
 
 /* ---------------------------------------------------------------- vectors */
 
-/* x where it is larger or not a number, else y. */
-#define LARGER(x, y) ((x) <= (y) ? (y) : (x))
+/* The larger one, or not-a-number when one is; scalars and vectors. */
+#define MOST(x, y) ((x) > (y) || isnan(x) ? (x) : (y))
 
 /* The first n <= VW floats at p; the rest of the vector is fill. */
 INLINE FV load_some(__global const float *p, uint n, float fill) {
@@ -111,15 +111,17 @@ INLINE float sum_lanes(FV x) {
   return w.x + w.y;
 }
 
-/* The largest, or not-a-number when one is. */
 INLINE float max_lanes(FV x) {
-  float lanes[VW], most;
-  STOREV(x, lanes);
-  most = lanes[0];
-  UNROLL(VW)
-  for (int i = 1; i < VW; i++)
-    most = LARGER(lanes[i], most);
-  return isnan(most) ? most : LARGER(most, lanes[0]);
+#if VW == 16
+  const float8 y = MOST(x.lo, x.hi);
+  const float4 z = MOST(y.lo, y.hi);
+#elif VW == 8
+  const float4 z = MOST(x.lo, x.hi);
+#else
+  const float4 z = x;
+#endif
+  const float2 w = MOST(z.lo, z.hi);
+  return MOST(w.x, w.y);
 }
 
 /* ---------------------------------------------------------------- exp and the normal distribution */
@@ -178,17 +180,57 @@ INLINE FV gelu_slope(FV x) {
   return FMA(x * e, (FV)(0.39894228f), x < 0.0f ? tail : 1.0f - tail);
 }
 
-/* ---------------------------------------------------------------- rows */
+/* ---------------------------------------------------------------- rows and chunks */
 
-/*
- * Element-wise ops: do(i) for vectors of VW elements from i, rest(i) for single ones, of this work-item's CHUNK.
- */
+/* Element-wise ops: of this work-item's CHUNK of count elements, vectors of VW elements from i, then single ones. */
 #define FOR_CHUNK(count, i, vector, single)                                     \
   {                                                                             \
     ulong i = (ulong)get_global_id(0) * CHUNK;                                  \
-    const ulong end = i < (count) ? min((count), i + CHUNK) : i;                \
+    const ulong end = i < (count) ? min((ulong)(count), i + CHUNK) : i;         \
     for (; i + VW <= end; i += VW)                                              \
       vector;                                                                   \
     for (; i < end; i++)                                                        \
       single;                                                                   \
   }
+
+/*
+ * What the LANES work-items of a row have, combined in a tree that depends on LANES alone; all get the result. All
+ * work-items of the group must come here. A kernel begins with SCRATCH and hands it on.
+ */
+#ifdef PLM_CPU
+#define SCRATCH
+#define row_total(x) (x)
+#define row_most(x) (x)
+#else
+#define SCRATCH __local float scratch[GROUP_ITEMS]
+#define row_total(x) row_total_of(scratch, x)
+#define row_most(x) row_most_of(scratch, x)
+
+INLINE float row_total_of(__local float *scratch, float x) {
+  const uint lane = get_local_id(0), at = get_local_id(1) * LANES + lane;
+  scratch[at] = x;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (uint half = LANES / 2; half > 0; half /= 2) {
+    if (lane < half)
+      scratch[at] += scratch[at + half];
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  x = scratch[at - lane];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return x;
+}
+
+INLINE float row_most_of(__local float *scratch, float x) {
+  const uint lane = get_local_id(0), at = get_local_id(1) * LANES + lane;
+  scratch[at] = x;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (uint half = LANES / 2; half > 0; half /= 2) {
+    if (lane < half)
+      scratch[at] = MOST(scratch[at], scratch[at + half]);
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  x = scratch[at - lane];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  return x;
+}
+#endif

@@ -18,10 +18,23 @@ struct family {
 
 static const struct family families[PLM_OP_COUNT] = {
     [PLM_OP_FILL] = {ocl_fill_run, NULL, NULL},
+    [PLM_OP_EMBED] = {ocl_embed_run, NULL, NULL},
+    [PLM_OP_EMBED_GRAD] = {ocl_embed_grad_run, ocl_embed_grad_workspace, NULL},
+    [PLM_OP_LAYER_NORM] = {ocl_layer_norm_run, NULL, NULL},
+    [PLM_OP_LAYER_NORM_GRAD] = {ocl_layer_norm_grad_run, ocl_layer_norm_grad_workspace, NULL},
     [PLM_OP_BIAS] = {ocl_bias_run, NULL, NULL},
+    [PLM_OP_BIAS_GRAD] = {ocl_bias_grad_run, ocl_bias_grad_workspace, NULL},
     [PLM_OP_GELU] = {ocl_gelu_run, NULL, NULL},
     [PLM_OP_GELU_GRAD] = {ocl_gelu_grad_run, NULL, NULL},
     [PLM_OP_ADD] = {ocl_add_run, NULL, NULL},
+    [PLM_OP_ROTARY] = {ocl_rotary_run, NULL, NULL},
+    [PLM_OP_GATHER_ROWS] = {ocl_gather_rows_run, NULL, NULL},
+    [PLM_OP_SCATTER_ROWS] = {ocl_scatter_rows_run, NULL, NULL},
+    [PLM_OP_SOFTMAX_LOSS] = {ocl_softmax_loss_run, NULL, NULL},
+    [PLM_OP_REDUCE_SUM] = {ocl_reduce_sum_run, NULL, NULL},
+    [PLM_OP_GRAD_NORM] = {ocl_grad_norm_run, ocl_grad_norm_workspace, NULL},
+    [PLM_OP_ADAMW] = {ocl_adamw_run, NULL, NULL},
+    [PLM_OP_RECORD] = {ocl_record_run, NULL, NULL},
 };
 
 /* Optional flags that are taken; the rules know the others. */

@@ -118,9 +118,26 @@ int ocl_enqueue(struct ocl_launch *launch, cl_uint dims, const size_t *global, c
   return code;
 }
 
+/* CHUNK of the prelude. */
+static uint64_t chunk(const struct plm_device *device) { return device->traits.policy == OCL_CPU ? 4096 : 4; }
+
+int ocl_enqueue_chunks(struct ocl_launch *launch, uint64_t count, double bytes_each, struct plm_error *err) {
+  const struct plm_device *device = launch->queue->device;
+  const size_t local = OCL_GROUP_ITEMS(device), global = ocl_up(ocl_groups(count, chunk(device)), local);
+  return ocl_enqueue(launch, 1, &global, &local, 0, 0, (double)count * bytes_each, err);
+}
+
 int ocl_enqueue_rows(struct ocl_launch *launch, uint64_t rows, double bytes_each, struct plm_error *err) {
   const struct plm_device *device = launch->queue->device;
   const size_t local[2] = {OCL_LANES(device), OCL_ROWS(device)};
   const size_t global[2] = {local[0], ocl_up(rows, local[1])};
   return ocl_enqueue(launch, 2, global, local, 1, 0, (double)rows * bytes_each, err);
+}
+
+int ocl_enqueue_columns(struct ocl_launch *launch, uint64_t width, uint32_t each, uint32_t blocks, double bytes_each,
+                        struct plm_error *err) {
+  const struct plm_device *device = launch->queue->device;
+  const size_t local[2] = {OCL_LANES(device), OCL_ROWS(device)};
+  const size_t global[2] = {ocl_up(ocl_groups(width, each), local[0]), ocl_up(blocks, local[1])};
+  return ocl_enqueue(launch, 2, global, local, 1, 0, (double)width * bytes_each, err);
 }

@@ -1,9 +1,6 @@
 /* Element-wise ops and bias: kernels/pointwise.cl. */
 #include "opencl.h"
 
-/* CHUNK of the prelude. */
-static uint64_t chunk(const struct plm_device *device) { return device->traits.policy == OCL_CPU ? 4096 : 4; }
-
 static int begin(struct ocl_launch *launch, struct plm_queue *queue, const struct plm_op *op, const char *name,
                  struct plm_error *err) {
   const struct ocl_kernel *kernel;
@@ -11,13 +8,6 @@ static int begin(struct ocl_launch *launch, struct plm_queue *queue, const struc
   if (!code)
     ocl_begin(launch, queue, op, kernel);
   return code;
-}
-
-static int enqueue_chunks(struct ocl_launch *launch, uint64_t count, double bytes_each, struct plm_error *err) {
-  const struct plm_device *device = launch->queue->device;
-  const size_t local = OCL_LANES(device) * OCL_ROWS(device);
-  const size_t global = ocl_up(ocl_groups(count, chunk(device)), local);
-  return ocl_enqueue(launch, 1, &global, &local, 0, 0, (double)count * bytes_each, err);
 }
 
 int ocl_fill_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
@@ -28,7 +18,7 @@ int ocl_fill_run(struct plm_queue *queue, const struct plm_op *op, struct plm_er
   ocl_arg_view(&launch, &op->u.fill.x);
   ocl_arg_u64(&launch, op->u.fill.count);
   ocl_arg_f32(&launch, op->u.fill.value);
-  return enqueue_chunks(&launch, op->u.fill.count, 4, err);
+  return ocl_enqueue_chunks(&launch, op->u.fill.count, 4, err);
 }
 
 int ocl_gelu_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
@@ -40,7 +30,7 @@ int ocl_gelu_run(struct plm_queue *queue, const struct plm_op *op, struct plm_er
   ocl_arg_view(&launch, &op->u.gelu.x);
   ocl_arg_view(&launch, &op->u.gelu.y);
   ocl_arg_u64(&launch, count);
-  return enqueue_chunks(&launch, count, 8, err);
+  return ocl_enqueue_chunks(&launch, count, 8, err);
 }
 
 int ocl_gelu_grad_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
@@ -53,7 +43,7 @@ int ocl_gelu_grad_run(struct plm_queue *queue, const struct plm_op *op, struct p
   ocl_arg_view(&launch, &op->u.gelu_grad.x);
   ocl_arg_view(&launch, &op->u.gelu_grad.dx);
   ocl_arg_u64(&launch, count);
-  return enqueue_chunks(&launch, count, 12, err);
+  return ocl_enqueue_chunks(&launch, count, 12, err);
 }
 
 int ocl_add_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
@@ -66,7 +56,7 @@ int ocl_add_run(struct plm_queue *queue, const struct plm_op *op, struct plm_err
   ocl_arg_view(&launch, &op->u.add.b);
   ocl_arg_view(&launch, &op->u.add.y);
   ocl_arg_u64(&launch, count);
-  return enqueue_chunks(&launch, count, 12, err);
+  return ocl_enqueue_chunks(&launch, count, 12, err);
 }
 
 int ocl_bias_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {

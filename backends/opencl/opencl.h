@@ -244,12 +244,25 @@ int ocl_fault_error(struct plm_error *err, const int32_t fault[4]);
 int ocl_enqueue(struct ocl_launch *launch, cl_uint dims, const size_t *global, const size_t *local, int axis,
                 double flops, double bytes, struct plm_error *err);
 
-/* Work-groups of row kernels; the prelude has the same numbers as macros. */
+/* Work-groups of the row kernels; the prelude has the same numbers as macros. */
 #define OCL_LANES(device) ((device)->traits.policy == OCL_CPU ? 1u : 32u) /* work-items that share a row */
 #define OCL_ROWS(device) ((device)->traits.policy == OCL_CPU ? 1u : 4u)   /* rows of a work-group */
+#define OCL_GROUP_ITEMS(device) (OCL_LANES(device) * OCL_ROWS(device))
 
-/* Enqueues a kernel that is GROUP_OF_ROWS: row by get_global_id(1), LANES work-items each. */
+/* A kernel that is GROUP_OF_CHUNKS and uses FOR_CHUNK. bytes_each: an element's traffic, for ocl_enqueue. */
+int ocl_enqueue_chunks(struct ocl_launch *launch, uint64_t count, double bytes_each, struct plm_error *err);
+/* GROUP_OF_ROWS: the row is get_global_id(1), LANES work-items each. bytes_each: a row's. */
 int ocl_enqueue_rows(struct ocl_launch *launch, uint64_t rows, double bytes_each, struct plm_error *err);
+/* GROUP_OF_ROWS: work-item (columns, block) has each of width / each columns. bytes_each: a column's. */
+int ocl_enqueue_columns(struct ocl_launch *launch, uint64_t width, uint32_t each, uint32_t blocks, double bytes_each,
+                        struct plm_error *err);
+
+/* out[i] += the sum over blocks of workspace[block][count], in order. */
+int ocl_sum_partials(struct plm_queue *queue, const struct plm_op *op, const struct plm_view *out, uint32_t blocks,
+                     uint64_t count, struct plm_error *err);
+/* The same for workspace[block][2][width] and two outputs. */
+int ocl_sum_two_partials(struct plm_queue *queue, const struct plm_op *op, const struct plm_view *first,
+                         const struct plm_view *second, uint32_t blocks, uint32_t width, struct plm_error *err);
 
 /* ---------------------------------------------------------------- families of ops */
 
