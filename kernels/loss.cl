@@ -56,9 +56,9 @@ __kernel GROUP_OF_CHUNKS void reduce_sum(VIEW(const float, x), VIEW(const float,
   __local float sums[GROUP_ITEMS];
   sums[item] = total;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = GROUP_ITEMS / 2; half > 0; half /= 2) {
-    if (item < half)
-      sums[item] += sums[item + half];
+  for (uint apart = GROUP_ITEMS / 2; apart > 0; apart /= 2) {
+    if (item < apart)
+      sums[item] += sums[item + apart];
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   total = sums[0];

@@ -63,9 +63,9 @@ __kernel GROUP_OF_CHUNKS void norm_blocks(VIEW(const float, grads), VIEW(float, 
   }
   most[item] = max(max(top.x, top.y), max(top.z, top.w));
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = GROUP_ITEMS / 2; half > 0; half /= 2) {
-    if (item < half)
-      most[item] = max(most[item], most[item + half]);
+  for (uint apart = GROUP_ITEMS / 2; apart > 0; apart /= 2) {
+    if (item < apart)
+      most[item] = max(most[item], most[item + apart]);
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   const uint bits = min(most[0], EXPONENT);
@@ -77,9 +77,9 @@ __kernel GROUP_OF_CHUNKS void norm_blocks(VIEW(const float, grads), VIEW(float, 
   }
   squares[item] = sum_lanes(sum);
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = GROUP_ITEMS / 2; half > 0; half /= 2) {
-    if (item < half)
-      squares[item] += squares[item + half];
+  for (uint apart = GROUP_ITEMS / 2; apart > 0; apart /= 2) {
+    if (item < apart)
+      squares[item] += squares[item + apart];
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (item == 0) {
@@ -110,9 +110,9 @@ __kernel GROUP_OF_CHUNKS void norm_total(VIEW(const float, sums), VIEW(const uin
 #ifdef PLM_GPU
   most[item] = top;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = GROUP_ITEMS / 2; half > 0; half /= 2) {
-    if (item < half)
-      most[item] = max(most[item], most[item + half]);
+  for (uint apart = GROUP_ITEMS / 2; apart > 0; apart /= 2) {
+    if (item < apart)
+      most[item] = max(most[item], most[item + apart]);
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   top = most[0];
@@ -134,9 +134,9 @@ __kernel GROUP_OF_CHUNKS void norm_total(VIEW(const float, sums), VIEW(const uin
 #ifdef PLM_GPU
   squares[item] = total;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = GROUP_ITEMS / 2; half > 0; half /= 2) {
-    if (item < half)
-      squares[item] += squares[item + half];
+  for (uint apart = GROUP_ITEMS / 2; apart > 0; apart /= 2) {
+    if (item < apart)
+      squares[item] += squares[item + apart];
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   total = squares[0];

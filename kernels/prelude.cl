@@ -210,9 +210,9 @@ INLINE float row_total_of(__local float *scratch, float x) {
   const uint lane = get_local_id(0), at = get_local_id(1) * LANES + lane;
   scratch[at] = x;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = LANES / 2; half > 0; half /= 2) {
-    if (lane < half)
-      scratch[at] += scratch[at + half];
+  for (uint apart = LANES / 2; apart > 0; apart /= 2) {
+    if (lane < apart)
+      scratch[at] += scratch[at + apart];
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   x = scratch[at - lane];
@@ -224,9 +224,9 @@ INLINE float row_most_of(__local float *scratch, float x) {
   const uint lane = get_local_id(0), at = get_local_id(1) * LANES + lane;
   scratch[at] = x;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half = LANES / 2; half > 0; half /= 2) {
-    if (lane < half)
-      scratch[at] = MOST(scratch[at], scratch[at + half]);
+  for (uint apart = LANES / 2; apart > 0; apart /= 2) {
+    if (lane < apart)
+      scratch[at] = MOST(scratch[at], scratch[at + apart]);
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   x = scratch[at - lane];

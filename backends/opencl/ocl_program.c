@@ -45,7 +45,7 @@ static int make_options(char *out, size_t room, const struct plm_device *device,
 /* The first lines of a compiler's log in one line, and where the whole of it is. */
 static int build_failed(struct plm_device *device, cl_program program, const char *key, const char *family, cl_int code,
                         struct plm_error *err) {
-  char first[400], path[PATH_MAX];
+  char first[240], path[PATH_MAX];
   struct plm_error ignored = {.struct_size = sizeof ignored};
   size_t bytes = 0, used = 0;
   clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
