@@ -57,10 +57,10 @@ int plm_error_memory(struct plm_error *err, const char *what) {
 const char *plm_error_name(int code) {
   static const char *const abi[] = {"OK",          "INVALID", "UNSUPPORTED", "NO_MEMORY", "BUILD_FAILED",
                                     "DEVICE_LOST", "TIMEOUT", "ABI",         "INTERNAL"};
-  static const char *const host[] = {"USAGE", "DAMAGED", "IO", "STOPPED", "DIVERGED", "CELLS", "BUSY"};
+  static const char *const host[] = {"USAGE", "DAMAGED", "IO", "STOPPED", "DIVERGED", "CELLS", "BUSY", "WRONG"};
   if (code >= PLM_OK && code <= PLM_E_INTERNAL)
     return abi[code];
-  return code >= PLM_E_USAGE && code <= PLM_E_BUSY ? host[code - PLM_E_USAGE] : "?";
+  return code >= PLM_E_USAGE && code <= PLM_E_WRONG ? host[code - PLM_E_USAGE] : "?";
 }
 
 int plm_error_exit_code(int code) {

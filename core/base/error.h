@@ -18,6 +18,7 @@
 #define PLM_E_DIVERGED 105 /* a loss or gradient is not finite */
 #define PLM_E_CELLS 106    /* finished, but some cells failed: exit code 3 */
 #define PLM_E_BUSY 107     /* another process works on it */
+#define PLM_E_WRONG 108    /* a device computes wrong */
 
 /* An error struct ready to be filled. */
 #define PLM_ERROR_INIT {sizeof(struct plm_error), 0, 0, 0, 0, {0}}

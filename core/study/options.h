@@ -54,6 +54,7 @@
   X(run, checkpoint_seconds, REAL, "s", 0.1, 1e9, "60", "time between checkpoints")                                                          \
   X(run, record_every, INTEGER, "steps", 1, 1000000, "16", "read losses back from the device every so many steps")                           \
   X(run, micro_tokens, INTEGER, "tokens", 0, 1e9, "0", "tokens per micro-batch; 0: by the device's cache and memory")                        \
+  X(run, self_check, BOOLEAN, "", 0, 0, "yes", "before a cell is trained, compare the device's matrix ops with the reference; recorded")        \
   X(run, hang_seconds, REAL, "s", 1, 1e9, "300", "a cell without a sign of life for so long is stopped and reported")
 
 #endif

@@ -4,62 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/corpus.h"
 #include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "train/lock.h"
+#include "train/provenance.h"
 #include "train/trainer.h"
 
 char *plm_cell_folder(const struct plm_study *study, const struct plm_cell *cell) {
   return plm_memory_format("%s/cells/%s", study->folder, cell->id);
-}
-
-static int set_text(char **field, const char *text, struct plm_error *err) {
-  free(*field);
-  *field = strdup(text);
-  return *field ? 0 : plm_error_memory(err, "noting the provenance of a run");
-}
-
-/* The layers' texts as one. */
-static int note_layers(struct plm_run *run, const struct plm_cell_options *options, struct plm_error *err) {
-  int code = set_text(&run->backend_layers, "", err);
-  for (size_t i = 0; i < options->layer_count && !code; i++) {
-    char *longer = plm_memory_format("%s%s%s", run->backend_layers, i ? ", " : "", options->layers[i]);
-    code = longer ? set_text(&run->backend_layers, longer, err) : plm_error_memory(err, "noting the provenance of a run");
-    free(longer);
-  }
-  return code;
-}
-
-/* Who trains it, on what: written anew by every process that goes on with the run. */
-static int note_provenance(struct plm_run *run, const struct plm_session *session, const struct plm_corpus *corpus,
-                           struct plm_error *err) {
-  const struct plm_plugin *plugin = session->plugin;
-  char sha256[PLM_SHA256_TEXT], host[256] = "", shape[PLM_SHAPE_TEXT];
-  int code = plm_sha256_file(sha256, plugin->path, err);
-  gethostname(host, sizeof host - 1);
-  plm_shape_text(shape, session->model.layout.shape);
-  if (code || (code = set_text(&run->shape, shape, err)) ||
-      (code = set_text(&run->corpus_digest, corpus->digest, err)) || (code = set_text(&run->precision, "f32", err)) ||
-      (code = set_text(&run->backend, plugin->card->name, err)) ||
-      (code = set_text(&run->backend_version, plugin->card->version, err)) ||
-      (code = set_text(&run->backend_path, plugin->path, err)) ||
-      (code = set_text(&run->backend_sha256, sha256, err)) ||
-      (code = set_text(&run->device_id, session->info.id, err)) ||
-      (code = set_text(&run->device_name, session->info.name, err)) ||
-      (code = set_text(&run->driver, session->info.driver, err)) ||
-      (code = set_text(&run->driver_version, session->info.driver_version, err)) ||
-      (code = set_text(&run->host_name, host, err)))
-    return code;
-  run->figures.micro_tokens = session->micro_tokens;
-  run->figures.deterministic = session->model.deterministic;
-  return set_text(&run->lowered_ops, session->model.lowered_text, err);
 }
 
 /* A run at step 0. */
@@ -148,10 +105,9 @@ static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struc
     code = plm_batcher_restore(t->batcher, c->cursor, c->cursor_count, err);
   }
   if (!code)
-    code = note_provenance(&c->run, t->session, corpus, err);
+    code = plm_provenance_note(&c->run, t->session, corpus, t->options, err);
   if (!code)
-    code = note_layers(&c->run, t->options, err);
-  c->run.figures.threads = t->options->threads;
+    code = plm_provenance_check(&c->run, t->session, t->study, t->options, t->folder, err);
   return code ? code : plm_trainer_upload(t, err);
 }
 
@@ -173,7 +129,9 @@ static int train(struct plm_trainer *t, const struct plm_corpus *corpus, const c
       (code = plm_trainer_run(t, diverged, err)))
     return code;
   struct plm_run *run = &t->checkpoint.run;
-  if ((code = set_text(&run->status, *diverged ? "diverged" : "done", err)) ||
+  free(run->status);
+  run->status = strdup(*diverged ? "diverged" : "done");
+  if ((code = run->status ? 0 : plm_error_memory(err, "ending a run")) ||
       (code = plm_run_write(run_path, run, &t->session->model.layout, t->checkpoint.params, err)))
     return code;
   plm_checkpoint_remove(t->folder);

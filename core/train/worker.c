@@ -72,7 +72,8 @@ int plm_worker_blames_device(const struct plm_child_end *end) {
 }
 
 int plm_worker_note(struct plm_worker *worker, const struct plm_child_end *end) {
-  int unusable = end->outcome == PLM_CHILD_FAILED && (end->code == PLM_E_USAGE || end->code == PLM_E_ABI);
+  int unusable = end->outcome == PLM_CHILD_FAILED &&
+                 (end->code == PLM_E_USAGE || end->code == PLM_E_ABI || end->code == PLM_E_WRONG);
   worker->strikes = plm_worker_blames_device(end) ? worker->strikes + 1 : 0;
   if (unusable || worker->strikes >= PLM_WORKER_STRIKES)
     worker->lost = 1;

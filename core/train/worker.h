@@ -41,7 +41,7 @@ int plm_worker_blames_device(const struct plm_child_end *end);
 
 /*
  * Notes how a child ended. Returns 1 when that takes the worker out of use: a device failure for the second time in a row,
- * or a device that cannot be used as asked for (PLM_E_USAGE, PLM_E_ABI).
+ * or a device that cannot be used as asked for (PLM_E_USAGE, PLM_E_ABI) or computes wrong (PLM_E_WRONG).
  */
 int plm_worker_note(struct plm_worker *worker, const struct plm_child_end *end);
 

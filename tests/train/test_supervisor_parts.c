@@ -124,7 +124,8 @@ static void test_supervisor_parts__strikes_are_in_a_row(void **state) {
   const struct plm_child_end gone = {.outcome = PLM_CHILD_FAILED, .code = PLM_E_DEVICE_LOST};
   const struct plm_child_end memory = {.outcome = PLM_CHILD_FAILED, .code = PLM_E_NO_MEMORY};
   const struct plm_child_end abi = {.outcome = PLM_CHILD_FAILED, .code = PLM_E_ABI};
-  struct plm_worker worker = {0}, other = {0};
+  const struct plm_child_end wrong = {.outcome = PLM_CHILD_FAILED, .code = PLM_E_WRONG};
+  struct plm_worker worker = {0}, other = {0}, third = {0};
   (void)state;
   assert_int_equal(plm_worker_note(&worker, &crash), 0);
   assert_int_equal(plm_worker_note(&worker, &done), 0);
@@ -134,6 +135,7 @@ static void test_supervisor_parts__strikes_are_in_a_row(void **state) {
   assert_int_equal(plm_worker_note(&worker, &gone), 1);
   assert_true(worker.lost);
   assert_int_equal(plm_worker_note(&other, &abi), 1);
+  assert_int_equal(plm_worker_note(&third, &wrong), 1);
 }
 
 static void test_supervisor_parts__failures_read_back(void **state) {
