@@ -119,32 +119,57 @@ static uint64_t planting_place(const struct plm_case *c, const struct plm_planti
 }
 
 static void plant(struct plm_case *c, const struct plm_family *family, uint32_t hostile) {
-  static const char *const words[HOSTILE] = {"NaN", "Inf", "denormals"}, *const thirds[] = {"", ".q", ".k", ".v"};
   const struct plm_planting *planting = &family->plantings[hostile / HOSTILE];
   const struct plm_operand *operand = plm_operand_find(c, planting->name);
   float *data = operand->data;
-  const size_t used = strlen(c->label);
   if (hostile % HOSTILE == WITH_DENORMALS)
     plm_family_spread(c, planting->name, 0x1p-130f, 0);
   else if (operand->count)
     data[planting_place(c, planting, operand)] = hostile % HOSTILE == WITH_NAN ? NAN : INFINITY;
-  snprintf(c->label + used, sizeof c->label - used, ", %s in %s%s", words[hostile % HOSTILE], planting->name,
-           thirds[planting->third]);
+}
+
+/* ---------------------------------------------------------------- making */
+
+/* The op without operands, and its label. */
+static const struct plm_family *shape_case(struct plm_case *c, uint32_t kind, uint32_t variant) {
+  static const char *const words[HOSTILE] = {"NaN", "Inf", "denormals"}, *const thirds[] = {"", ".q", ".k", ".v"};
+  const struct plm_family *family = plm_family_of(kind);
+  if (!family || variant >= plm_case_variants(kind))
+    return NULL;
+  c->op = (struct plm_op){.struct_size = sizeof c->op, .kind = kind, .index = variant, .type = PLM_TYPE_F32};
+  c->variant = variant;
+  family->shape(c, variant < family->variants ? variant : family->hostile_base);
+  if (variant >= family->variants) {
+    const uint32_t hostile = variant - family->variants;
+    const struct plm_planting *planting = &family->plantings[hostile / HOSTILE];
+    const size_t used = strlen(c->label);
+    snprintf(c->label + used, sizeof c->label - used, ", %s in %s%s", words[hostile % HOSTILE], planting->name,
+             thirds[planting->third]);
+  }
+  return family;
+}
+
+int plm_case_describe(char label[PLM_CASE_LABEL], uint32_t *flags, uint32_t kind, uint32_t variant) {
+  struct plm_case c = {0};
+  if (!shape_case(&c, kind, variant))
+    return 0;
+  memcpy(label, c.label, sizeof c.label);
+  *flags = c.op.flags;
+  return 1;
 }
 
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err) {
-  const struct plm_family *family = plm_family_of(kind);
-  if (!family || variant >= plm_case_variants(kind))
-    return plm_error_set(err, PLM_E_INVALID, "case %s:%u: there are %u", plm_op_name(kind), variant,
-                         plm_case_variants(kind));
   struct plm_case *c = plm_memory_zeroed(1, sizeof *c);
   if (!c)
     return plm_error_memory(err, "a conformance case");
+  const struct plm_family *family = shape_case(c, kind, variant);
+  if (!family) {
+    plm_case_destroy(c);
+    return plm_error_set(err, PLM_E_INVALID, "case %s:%u: there are %u", plm_op_name(kind), variant,
+                         plm_case_variants(kind));
+  }
   const uint32_t shape = variant < family->variants ? variant : family->hostile_base;
-  c->op = (struct plm_op){.struct_size = sizeof c->op, .kind = kind, .index = variant, .type = PLM_TYPE_F32};
-  c->variant = variant;
   c->seed = seed;
-  family->shape(c, shape);
   int code = plm_operands_list(c, err);
   if (!code && family->place)
     family->place(c, shape);

@@ -14,6 +14,7 @@
 #include "plmscale/backend.h"
 
 #define PLM_CASE_OPERANDS 12u /* no op has more views */
+#define PLM_CASE_LABEL 128u
 
 #define PLM_ACCESS_READ 1u   /* an input */
 #define PLM_ACCESS_WRITE 2u  /* an output that is overwritten */
@@ -37,7 +38,7 @@ struct plm_case {
   uint32_t optional_flags; /* those of op.flags that a backend may decline */
   uint32_t variant;
   uint64_t seed;
-  char label[128]; /* shape and mode, in words */
+  char label[PLM_CASE_LABEL]; /* shape and mode, in words */
   uint32_t count;
   struct plm_operand operands[PLM_CASE_OPERANDS];
   void *arrays; /* behind all data */
@@ -48,6 +49,9 @@ struct plm_case {
 /* How many variants there are of an op kind, 0 for an unknown kind. The last plm_case_hostile of them hold NaN, Inf, .. */
 uint32_t plm_case_variants(uint32_t kind);
 uint32_t plm_case_hostile(uint32_t kind);
+
+/* Label and flags of a variant without making it: 0 when there is no such variant. */
+int plm_case_describe(char label[PLM_CASE_LABEL], uint32_t *flags, uint32_t kind, uint32_t variant);
 
 /* A function of its arguments alone. Owned by the caller. PLM_E_INVALID: no such variant. */
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err);

@@ -151,14 +151,21 @@ static int buffers_fill(struct run *run, struct plm_error *err) {
   return code;
 }
 
-static int op_run(struct run *run, struct plm_error *err) {
+/* Under a misuse the op's code is kept, not returned: the buffers are looked at whatever it was. */
+static int op_run(struct run *run, struct plm_misuse *misuse, struct plm_error *err) {
   const struct plm_side *side = run->side;
   for (uint32_t k = 0; k < run->c->count; k++)
     plm_operand_view(&run->c->operands[k], &run->op)->buffer = run->buffers[image_of(&run->c->operands[k])];
   run->op.workspace.buffer = run->op.workspace.bytes ? run->buffers[IN_WORKSPACE] : NULL;
-  int code = side->backend->op_run(side->queue, &run->op, err);
+  if (misuse)
+    misuse->bend(&run->op, misuse->context);
+  int code = side->backend->op_run(side->queue, &run->op, misuse ? &misuse->error : err);
   if (!code)
-    code = side->backend->queue_finish(side->queue, err);
+    code = side->backend->queue_finish(side->queue, misuse ? &misuse->error : err);
+  if (misuse) {
+    misuse->code = code;
+    code = 0;
+  }
   for (int i = 0; i < IMAGES && !code; i++)
     code = side->backend->buffer_read(side->queue, run->buffers[i], 0, run->images[i].after, run->images[i].size, err);
   return code;
@@ -216,8 +223,8 @@ static void find_damage(struct plm_result *out, const struct run *run) {
   }
 }
 
-int plm_case_run(struct plm_result *out, const struct plm_case *c, const struct plm_side *side,
-                 const struct plm_verdict *verdict, struct plm_error *err) {
+int plm_case_misuse(struct plm_result *out, struct plm_misuse *misuse, const struct plm_case *c,
+                    const struct plm_side *side, const struct plm_verdict *verdict, struct plm_error *err) {
   struct run run = {.c = c, .side = side, .op = c->op};
   struct plm_result result = {0};
   int code = images_init(&run, verdict->workspace_bytes, err);
@@ -226,14 +233,17 @@ int plm_case_run(struct plm_result *out, const struct plm_case *c, const struct 
   if (!code)
     code = buffers_fill(&run, err);
   if (!code)
-    code = op_run(&run, err);
+    code = op_run(&run, misuse, err);
   if (!code) {
+    struct plm_op placed = c->op; /* without what a misuse did to it */
+    place(&placed, c, NULL);
+    run.op = placed;
+    run.op.workspace.bytes = verdict->workspace_bytes;
     find_damage(&result, &run);
     for (uint32_t k = 0; k < c->count; k++)
-      if (written(&c->operands[k])) {
-        const struct plm_view *view = plm_operand_view(&c->operands[k], &run.op);
-        memcpy(result.data[k], run.images[image_of(&c->operands[k])].after + view->offset, (size_t)view->bytes);
-      }
+      if (written(&c->operands[k]))
+        memcpy(result.data[k], run.images[image_of(&c->operands[k])].after + plm_operand_view(&c->operands[k], &placed)->offset,
+               (size_t)c->operands[k].count * 4);
   }
   for (int i = IMAGES - 1; i >= 0; i--) {
     side->backend->buffer_destroy(run.buffers[i]);
@@ -246,6 +256,11 @@ int plm_case_run(struct plm_result *out, const struct plm_case *c, const struct 
   else
     *out = result;
   return code;
+}
+
+int plm_case_run(struct plm_result *out, const struct plm_case *c, const struct plm_side *side,
+                 const struct plm_verdict *verdict, struct plm_error *err) {
+  return plm_case_misuse(out, NULL, c, side, verdict, err);
 }
 
 /* ------------------------------------------------------------- capturing */

@@ -19,6 +19,19 @@ struct plm_operand *plm_operand_find(const struct plm_case *c, const char *name)
 float *plm_operand_f32(const struct plm_case *c, const char *name);
 int32_t *plm_operand_i32(const struct plm_case *c, const char *name);
 
+/*
+ * plm_case_run with something wrong: bend changes the placed and bound op just before it runs. What the op and the finish
+ * after it say is kept in code and error; the call itself fails only when buffers cannot be made, written or read.
+ */
+struct plm_misuse {
+  void (*bend)(struct plm_op *op, void *context);
+  void *context;
+  int code;
+  struct plm_error error;
+};
+int plm_case_misuse(struct plm_result *out, struct plm_misuse *misuse, const struct plm_case *c,
+                    const struct plm_side *side, const struct plm_verdict *verdict, struct plm_error *err);
+
 static inline struct plm_view *plm_operand_view(const struct plm_operand *operand, struct plm_op *op) {
   return (struct plm_view *)(void *)((unsigned char *)op + operand->view);
 }

@@ -15,7 +15,7 @@ struct verb {
 
 static const struct verb verbs[] = {
     {"init", "study", "write a commented study file with every option", plm_cli_init},
-    {"check", "study", "check a study file", plm_cli_check},
+    {"check", "study", "check a study file, or the conformance of a backend", plm_cli_check},
     {"plan", "study", "show every cell: size, tokens, FLOPs, memory, time", plm_cli_plan},
     {"run", "study", "train what is not done yet", plm_cli_run},
     {"run-cell", "study", "train one cell in this process (for job arrays)", plm_cli_run_cell},
