@@ -33,6 +33,10 @@ int ops_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *
 int check_index(const struct plm_op *op, const char *name, const int32_t *values, uint64_t count, uint64_t limit,
                 struct plm_error *err);
 
+/* Bytes of workspace that an op needs for its largest extents. */
+uint64_t workspace_attention(const struct plm_op *op);
+uint64_t workspace_attention_grad(const struct plm_op *op);
+
 /*
  * One function per op, to be written one after the other; the table in template_ops.c says which are there. Called when
  * the verdict is SUPPORTED and every operand lies in its buffer.

@@ -49,6 +49,11 @@ class Kit:
             sys.exit(f"FAILED: {words[0]} gave exit code {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
         return done.stdout, done.stderr
 
+    def capture(self, words):
+        """Runs a command whatever its exit code; stdout and stderr as one, in the order in which they were printed."""
+        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment,
+                              cwd=self.folder)
+
     def cmake_build(self, project, *definitions):
         """Configures and builds a project against the installation, warnings as errors; its build folder."""
         folder = pathlib.Path(project) / "build"
