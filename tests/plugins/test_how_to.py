@@ -103,7 +103,10 @@ def follow(document):
 kit.environment["PREFIX"] = str(kit.prefix)
 kit.environment["PATH"] = f"{kit.prefix / 'bin'}:{kit.environment['PATH']}"
 kit.environment["PROTEINS"] = str(kit.source / "tests/data/proteins.fasta")
+installed = kit.libdir / "plmscale/backends/mine.so"
 followed = follow(kit.source / "docs/add-a-backend.md")
+kit.check(installed.is_file(), "what the reader installed is where it is said to be")
+installed.unlink(missing_ok=True)
 print("followed:", ", ".join(f"{count} {language}" for language, count in sorted(followed.items())))
 kit.check(followed.get("sh", 0) >= 10 and followed.get("text", 0) >= 8, "there was something to follow")
 kit.end()
