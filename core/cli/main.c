@@ -89,8 +89,10 @@ int main(int argc, char **argv) {
   plm_log_progress(NULL, 1);
   if (!code && (fflush(stdout) || ferror(stdout)))
     code = plm_error_set(&err, PLM_E_IO, "cannot write the output");
-  if (code && err.text[0])
+  if (code && err.text[0]) {
+    fflush(stdout); /* where both go to one file, results come before the reason for the exit code */
     plm_log(PLM_LOG_ERROR, "%s", err.text);
+  }
   /* _exit: after a failed write the HDF5 library, and now and then a GPU driver, crashes in its exit handlers. */
   fflush(NULL);
   _exit(plm_error_exit_code(code));
