@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ocl_choices.h"
 #include "opencl.h"
 #include "plmscale/op_rules.h"
 
@@ -22,6 +23,9 @@ static const struct family families[PLM_OP_COUNT] = {
     [PLM_OP_EMBED_GRAD] = {ocl_embed_grad_run, ocl_embed_grad_workspace, NULL},
     [PLM_OP_LAYER_NORM] = {ocl_layer_norm_run, NULL, NULL},
     [PLM_OP_LAYER_NORM_GRAD] = {ocl_layer_norm_grad_run, ocl_layer_norm_grad_workspace, NULL},
+    [PLM_OP_LINEAR] = {ocl_linear_run, ocl_linear_workspace, ocl_linear_judge},
+    [PLM_OP_LINEAR_GRAD_INPUT] = {ocl_linear_run, ocl_linear_workspace, ocl_linear_judge},
+    [PLM_OP_LINEAR_GRAD_WEIGHT] = {ocl_linear_run, ocl_linear_workspace, ocl_linear_judge},
     [PLM_OP_BIAS] = {ocl_bias_run, NULL, NULL},
     [PLM_OP_BIAS_GRAD] = {ocl_bias_grad_run, ocl_bias_grad_workspace, NULL},
     [PLM_OP_GELU] = {ocl_gelu_run, NULL, NULL},
@@ -38,7 +42,11 @@ static const struct family families[PLM_OP_COUNT] = {
 };
 
 /* Optional flags that are taken; the rules know the others. */
-static const uint32_t taken[PLM_OP_COUNT] = {0};
+static const uint32_t taken[PLM_OP_COUNT] = {
+    [PLM_OP_LINEAR] = PLM_FLAG_BIAS | PLM_FLAG_GELU | PLM_FLAG_RESIDUAL,
+    [PLM_OP_LINEAR_GRAD_INPUT] = PLM_FLAG_GELU,
+    [PLM_OP_LINEAR_GRAD_WEIGHT] = PLM_FLAG_BIAS,
+};
 
 static uint64_t workspace_bytes(const struct plm_device *device, const struct plm_op *op) {
   const struct family *family = &families[op->kind];
@@ -102,6 +110,10 @@ static int device_open(uint32_t index, struct plm_device **out, struct plm_error
   return ocl_device_open(the_host, index, out, err);
 }
 
+static const void *extension(const char *name, uint32_t version) {
+  return !strcmp(name, PLM_KERNELS_EXTENSION) && version == PLM_KERNELS_VERSION ? &ocl_kernels_extension : NULL;
+}
+
 /* ---------------------------------------------------------------- card */
 
 static const struct plm_backend table = {
@@ -120,6 +132,7 @@ static const struct plm_backend table = {
     .op_query = op_query,
     .op_run = op_run,
     .memory_info = ocl_memory_info,
+    .extension = extension,
 };
 
 static const struct plm_option options[] = {
@@ -128,6 +141,16 @@ static const struct plm_option options[] = {
      .default_value = "auto",
      .type = PLM_OPTION_TEXT,
      .help = "how kernels cut their work: cpu (vectors, no work-groups), gpu (work-groups), or auto by device"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "gemm",
+     .default_value = "auto",
+     .type = PLM_OPTION_TEXT,
+     .help = "who multiplies matrices: own kernels, clblast, clblast_tuned, or auto by profile"},
+    {.struct_size = sizeof(struct plm_option),
+     .name = "kernel_profile",
+     .default_value = "auto",
+     .type = PLM_OPTION_TEXT,
+     .help = "a file made by `plmscale tune`, none, or auto: the user's own or the one that comes with the plugin"},
     {.struct_size = sizeof(struct plm_option),
      .name = "cache",
      .default_value = "yes",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ocl_choices.h"
 #include "opencl.h"
 #include "plmscale/op_rules.h"
 
@@ -186,6 +187,8 @@ int ocl_device_open(const struct plm_host *host, uint32_t index, struct plm_devi
     code = read_options(device, err);
   if (!code)
     code = make_context(device, err);
+  if (!code)
+    code = ocl_choices_open(device, err);
   if (code)
     ocl_device_close(device);
   else
@@ -196,6 +199,7 @@ int ocl_device_open(const struct plm_host *host, uint32_t index, struct plm_devi
 void ocl_device_close(struct plm_device *device) {
   if (!device)
     return;
+  ocl_choices_close(device);
   ocl_programs_destroy(device);
   if (device->context)
     clReleaseContext(device->context);

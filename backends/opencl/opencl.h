@@ -45,6 +45,10 @@ struct ocl_kernel {
 };
 
 struct ocl_program; /* a built family */
+struct ocl_choices; /* ocl_choices.h */
+
+/* Option gemm. */
+enum ocl_gemm { OCL_GEMM_AUTO, OCL_GEMM_OWN, OCL_GEMM_CLBLAST, OCL_GEMM_CLBLAST_TUNED };
 struct ocl_profile; /* times by kernel */
 
 struct plm_device {
@@ -56,6 +60,8 @@ struct plm_device {
   struct ocl_traits traits;
   char name[128], driver[160]; /* driver: platform, driver version; part of every cache key */
   struct ocl_program *programs;
+  struct ocl_choices *choices;
+  enum ocl_gemm gemm;
   char *build_options; /* what the user adds to every build */
   char *cache_folder;  /* NULL: no cache */
   double timeout_seconds, launch_seconds;
@@ -292,6 +298,9 @@ uint64_t ocl_bias_grad_workspace(const struct plm_device *device, const struct p
 int ocl_gelu_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_gelu_grad_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_add_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
+int ocl_linear_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
+uint64_t ocl_linear_workspace(const struct plm_device *device, const struct plm_op *op);
+void ocl_linear_judge(struct plm_verdict *out, const struct plm_device *device, const struct plm_op *op);
 int ocl_softmax_loss_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_reduce_sum_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_record_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
