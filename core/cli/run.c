@@ -23,7 +23,7 @@
 #define PATIENCE 30.0      /* s; children of a run that was killed write their checkpoints meanwhile */
 
 struct arguments {
-  const char *study, *threads, *progress;
+  const char *study, *threads, *progress, *shadow;
   const char **backends, **settings, **layers; /* room for as many as there are arguments */
   size_t backend_count, setting_count, layer_count;
   int dry_run;
@@ -36,6 +36,10 @@ static const struct argp_option run_options[] = {
     {"layer", 'l', "NAME[:ARGUMENT]", 0,
      "put trace, validate, time or fault over the backend, the first one outermost; their output is in each cell's "
      "log.txt (docs/layers.md)",
+     0},
+    {"shadow", 'S', "NAME[:DEVICE]", 0,
+     "do every op again on this backend, most likely reference, and stop at the first that disagrees, its inputs kept for "
+     "`plmscale check --replay` (slow; docs/layers.md)",
      0},
     {"progress", 'p', "auto|bar|plain|none", 0, "bar on a terminal, lines on a pipe (auto, default)", 0},
     {"dry-run", 'n', NULL, 0, "only say what would be trained", 0},
@@ -55,6 +59,9 @@ static error_t take_argument(int key, char *text, struct argp_state *state) {
     return 0;
   case 'l':
     a->layers[a->layer_count++] = text;
+    return 0;
+  case 'S':
+    a->shadow = text;
     return 0;
   case 'p':
     a->progress = text;
@@ -123,20 +130,25 @@ static int probe_backend(char *name, char *path, struct plm_error *err) {
 }
 
 /* A wrong name, or a file that is no backend for this host, is found before any work. */
-static int check_backends(const struct plm_workers *workers, struct plm_error *err) {
-  int code = 0;
+static int check_backend(const char *text, struct plm_error *err) {
+  char *name = NULL, *device = NULL, *path = NULL;
+  int code = plm_plugin_select(&name, &device, text, err);
+  if (!code && !(code = plm_plugin_resolve(&path, name, err)))
+    code = probe_backend(name, path, err);
+  free(name);
+  free(device);
+  free(path);
+  return code;
+}
+
+static int check_backends(const struct plm_workers *workers, const char *shadow, struct plm_error *err) {
+  int code = shadow ? check_backend(shadow, err) : 0;
   for (size_t i = 0; i < workers->count && !code; i++) {
-    const char *text = workers->items[i].device;
-    char *name = NULL, *device = NULL, *path = NULL;
     int known = 0;
     for (size_t j = 0; j < i; j++)
-      known |= !strcmp(text, workers->items[j].device);
-    if (!known && !(code = plm_plugin_select(&name, &device, text, err)) &&
-        !(code = plm_plugin_resolve(&path, name, err)))
-      code = probe_backend(name, path, err);
-    free(name);
-    free(device);
-    free(path);
+      known |= !strcmp(workers->items[i].device, workers->items[j].device);
+    if (!known)
+      code = check_backend(workers->items[i].device, err);
   }
   return code;
 }
@@ -146,7 +158,7 @@ static int read_workers(struct plm_workers *out, const struct arguments *a, cons
   const char *const named[] = {study->config.run_devices};
   int code = a->backend_count ? plm_workers_init(out, a->backends, a->backend_count, err)
                               : plm_workers_init(out, named, 1, err);
-  return code ? code : check_backends(out, err);
+  return code ? code : check_backends(out, a->shadow, err);
 }
 
 static int write_study_json(const struct plm_study *study, const char *corpus_digest, struct plm_error *err) {
@@ -218,6 +230,7 @@ static int run_study(const struct arguments *a, struct plm_study *study, struct 
       .setting_count = a->setting_count,
       .layers = a->layers,
       .layer_count = a->layer_count,
+      .shadow = a->shadow,
       .patience = PATIENCE};
   struct plm_workers workers = {0};
   struct plm_prepared prepared;

@@ -18,7 +18,7 @@
 #define THREADS_MAX 4096
 
 struct arguments {
-  const char *study, *cell, *backend, *threads, *report;
+  const char *study, *cell, *backend, *threads, *report, *shadow;
   const char **settings, **layers; /* room for as many as there are arguments */
   size_t setting_count, layer_count;
 };
@@ -29,6 +29,8 @@ static const struct argp_option cell_options[] = {
     {"set", 's', "NAME.KEY=VALUE", 0, "one setting of the backend, as in [backend NAME]", 0},
     {"layer", 'l', "NAME[:ARGUMENT]", 0,
      "put trace, validate, time or fault over the backend, the first one outermost (docs/layers.md)", 0},
+    {"shadow", 'S', "NAME[:DEVICE]", 0,
+     "do every op again on this backend and stop at the first that disagrees (slow; docs/layers.md)", 0},
     {"report-fd", 'r', "FD", 0, "report progress as lines on this file descriptor (what `plmscale run` asks for)", 0},
     {0}};
 
@@ -46,6 +48,9 @@ static error_t take_argument(int key, char *text, struct argp_state *state) {
     return 0;
   case 'l':
     a->layers[a->layer_count++] = text;
+    return 0;
+  case 'S':
+    a->shadow = text;
     return 0;
   case 'r':
     a->report = text;
@@ -145,7 +150,8 @@ static int train(const struct arguments *a, struct plm_study *study, int report,
   struct plm_cell *cell = NULL;
   struct plm_cell_options options = {.progress = report >= 0 ? report_progress : show_progress,
                                      .layers = a->layers,
-                                     .layer_count = a->layer_count};
+                                     .layer_count = a->layer_count,
+                                     .shadow = a->shadow};
   char *first = NULL;
   int diverged = 0, code = 0;
   for (size_t i = 0; i < a->setting_count && !code; i++)

@@ -8,10 +8,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "check/shadow.h"
 #include "data/corpus.h"
 #include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "train/lock.h"
+#include "train/opening.h"
 #include "train/provenance.h"
 #include "train/trainer.h"
 
@@ -52,23 +54,33 @@ static int begin_run(struct plm_checkpoint *c, const struct plm_study *study, co
   return 0;
 }
 
-static int open_session(struct plm_session **session, struct plm_plugin **plugin, const struct plm_study *study,
-                        const struct plm_cell *cell, const struct plm_cell_options *options, struct plm_error *err) {
+/* What trains a cell, and what looks over its shoulder. */
+struct devices {
+  struct plm_plugin *plugin, *shadow;
+  struct plm_side side; /* of the shadow */
+  char *case_path;
+};
+
+static int open_shadow(struct devices *devices, const struct plm_study *study, const struct plm_cell_options *options,
+                       const char *folder, struct plm_error *err) {
+  uint32_t index = 0;
+  int code = plm_opening_load(&devices->shadow, &index, options->shadow, study, options->threads, err);
+  if (!code)
+    code = plm_side_open(&devices->side, &devices->shadow->backend, index, err);
+  if (!code && !(devices->case_path = plm_file_join(folder, "shadow.h5")))
+    code = plm_error_memory(err, "naming a case");
+  if (code)
+    return code;
+  const struct plm_shadow_options shadow = {
+      .tested = options->backend, .shadow = options->shadow, .case_path = devices->case_path};
+  return plm_shadow_install(devices->plugin, &devices->side, &shadow, err);
+}
+
+static int open_devices(struct devices *devices, struct plm_session **session, const struct plm_study *study,
+                        const struct plm_cell *cell, const struct plm_cell_options *options, const char *folder,
+                        struct plm_error *err) {
   const struct plm_config *config = &study->config;
-  char *name = NULL, *device = NULL, *path = NULL;
-  uint32_t index = 0, count = 0;
-  struct plm_setting *settings = plm_memory_zeroed(study->backend_option_count, sizeof *settings);
-  int code = settings ? plm_plugin_select(&name, &device, options->backend, err) : plm_error_memory(err, "reading settings");
-  if (code || (code = plm_plugin_resolve(&path, name, err)))
-    goto out;
-  for (size_t i = 0; i < study->backend_option_count; i++)
-    if (!strcmp(study->backend_options[i].backend, name))
-      settings[count++] = (struct plm_setting){study->backend_options[i].key, study->backend_options[i].value};
-  if ((code = plm_plugin_load(plugin, path, settings, count, options->threads, err)) ||
-      (code = plm_plugin_device(&index, *plugin, device, err)) ||
-      (code = plm_layers_install(*plugin, options->layers, options->layer_count, err)))
-    goto out;
-  struct plm_session_options session_options = {
+  const struct plm_session_options session_options = {
       .shape = cell->shape,
       .optimizer = {.beta1 = (float)config->train_beta1,
                     .beta2 = (float)config->train_beta2,
@@ -80,13 +92,31 @@ static int open_session(struct plm_session **session, struct plm_plugin **plugin
       .micro_tokens = (uint32_t)config->run_micro_tokens,
       .log_capacity = (uint32_t)config->run_record_every,
   };
-  code = plm_session_open(session, *plugin, index, &session_options, err);
-out:
-  free(settings);
-  free(name);
-  free(device);
-  free(path);
-  return code;
+  uint32_t index = 0;
+  int code = plm_opening_load(&devices->plugin, &index, options->backend, study, options->threads, err);
+  if (!code)
+    code = plm_layers_install(devices->plugin, options->layers, options->layer_count, err);
+  if (!code && options->shadow)
+    code = open_shadow(devices, study, options, folder, err);
+  return code ? code : plm_session_open(session, devices->plugin, index, &session_options, err);
+}
+
+/* When the session is closed: what stood over the backend says its last, and comes off. The first failure stands. */
+static int close_devices(struct devices *devices, int code, struct plm_error *err) {
+  struct plm_error said = PLM_ERROR_INIT;
+  struct plm_shadow_count compared = plm_shadow_counted();
+  plm_shadow_remove(devices->plugin);
+  int found = devices->plugin ? plm_layers_finish(devices->plugin, stderr, &said) : 0;
+  if (!code && found)
+    *err = said;
+  if (!code && compared.ops)
+    plm_log(PLM_LOG_INFO, "shadow: %llu ops compared, largest error %.3f of what is allowed",
+            (unsigned long long)compared.ops, compared.worst);
+  plm_side_close(&devices->side);
+  plm_plugin_destroy(devices->shadow);
+  plm_plugin_destroy(devices->plugin);
+  free(devices->case_path);
+  return code ? code : found;
 }
 
 /* The run as its checkpoint left it, or a new one, on the device and ready for the next step. */
@@ -171,19 +201,10 @@ static int look_for_run(int *done, int *diverged, const char *folder, const char
   return 0;
 }
 
-/* What the layers say now that the session is closed; the first failure stands. */
-static int finish_layers(const struct plm_plugin *plugin, int code, struct plm_error *err) {
-  struct plm_error said = PLM_ERROR_INIT;
-  int found = plugin ? plm_layers_finish(plugin, stderr, &said) : 0;
-  if (!code && found)
-    *err = said;
-  return code ? code : found;
-}
-
 int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, const struct plm_cell_options *options,
                  int *diverged, struct plm_error *err) {
   struct plm_trainer trainer = {.study = study, .cell = cell, .options = options};
-  struct plm_plugin *plugin = NULL;
+  struct devices devices = {0};
   struct plm_corpus *corpus = NULL;
   int lock = -1, code = 0, ended = 0, done = 0;
   char *folder = plm_cell_folder(study, cell);
@@ -197,7 +218,7 @@ int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, con
     goto out;
   if (!(code = look_for_run(&done, &ended, folder, run_path, cell, err)) && !done &&
       !(code = plm_corpus_open(&corpus, study->corpus, err)) &&
-      !(code = open_session(&trainer.session, &plugin, study, cell, options, err)))
+      !(code = open_devices(&devices, &trainer.session, study, cell, options, folder, err)))
     code = train(&trainer, corpus, run_path, &ended, err);
 out:
   plm_events_close(trainer.events);
@@ -206,10 +227,9 @@ out:
   plm_validation_fini(&trainer.validation);
   plm_batcher_destroy(trainer.batcher);
   plm_session_close(trainer.session);
-  code = finish_layers(plugin, code, err);
+  code = close_devices(&devices, code, err);
   if (!code && diverged)
     *diverged = ended;
-  plm_plugin_destroy(plugin);
   plm_corpus_close(corpus);
   plm_lock_release(lock);
   free(run_path);

@@ -22,6 +22,7 @@ struct plm_cell_options {
   uint32_t threads;                  /* 0: all cores */
   const char *const *layers;         /* as --layer takes them (runtime/layer.h) */
   size_t layer_count;
+  const char *shadow;                /* NAME[:DEVICE] of a backend that does every op over (check/shadow.h), or NULL */
   const volatile sig_atomic_t *stop; /* becomes non-zero: checkpoint and return PLM_E_STOPPED */
   void (*progress)(void *context, const struct plm_cell_progress *progress); /* about once a second; may be NULL */
   void *context;

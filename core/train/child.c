@@ -48,7 +48,7 @@ static char **make_arguments(const struct plm_child_options *options, const char
                               "--report-fd",
                               "3",
                               NULL};
-  size_t used = FIXED - 1, count = options->setting_count + options->layer_count;
+  size_t used = FIXED - 1, count = options->setting_count + options->layer_count + 1;
   const char **arguments = plm_memory_zeroed(FIXED + 2 * count, sizeof *arguments);
   if (!arguments)
     return NULL;
@@ -60,6 +60,10 @@ static char **make_arguments(const struct plm_child_options *options, const char
   for (size_t i = 0; i < options->layer_count; i++) {
     arguments[used++] = "--layer";
     arguments[used++] = options->layers[i];
+  }
+  if (options->shadow) {
+    arguments[used++] = "--shadow";
+    arguments[used++] = options->shadow;
   }
   union {
     const char **texts;

@@ -59,12 +59,13 @@ struct plm_child_options {
   size_t setting_count;
   const char *const *layers; /* handed on with --layer */
   size_t layer_count;
+  const char *shadow; /* handed on with --shadow, or NULL */
 };
 
 /* Seconds of a monotonic clock. */
 double plm_child_clock(void);
 
-/* Starts it: PROGRAM run-cell STUDY ID --backend D --threads T --report-fd 3 [--set S].. [--layer L].., output appended to FOLDER/log.txt. */
+/* Starts it: PROGRAM run-cell STUDY ID --backend D --threads T --report-fd 3 [--set S].. [--layer L].. [--shadow B], output appended to FOLDER/log.txt. */
 int plm_child_start(struct plm_child *out, const struct plm_child_options *options, struct plm_error *err);
 
 /* Takes in what has been reported, without waiting. */

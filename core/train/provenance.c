@@ -73,6 +73,11 @@ static int note_layers(struct plm_run *run, const struct plm_cell_options *optio
   int code = set_text(&run->backend_layers, "", err);
   for (size_t i = 0; i < options->layer_count && !code; i++)
     code = add_text(&run->backend_layers, ", ", options->layers[i], err);
+  char *shadow = options->shadow ? plm_memory_format("shadow:%s", options->shadow) : NULL;
+  if (!code && options->shadow)
+    code = shadow ? add_text(&run->backend_layers, ", ", shadow, err)
+                  : plm_error_memory(err, "noting the provenance of a run");
+  free(shadow);
   return code;
 }
 

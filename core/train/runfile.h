@@ -54,7 +54,7 @@ struct plm_run_figures {
   X(device_id) X(device_name) X(driver) X(driver_version) X(host_name) X(lowered_ops)
 /* Since version 2; "" when read from an older file. */
 #define PLM_RUN_TEXTS_2(X)                                                                                            \
-  X(backend_layers)  /* as --layer was given, separated by ", ": a run with faults is no result */ \
+  X(backend_layers)  /* as --layer and --shadow were given, separated by ", " */ \
   X(self_check)      /* "passed 36 cases, ..", "off", or why there was none */                                 \
   X(kernels)         /* "linear+bias 2048x320x960: NAME; ..": what ran the matrix ops; "" where there is no choice */ \
   X(kernels_source)  /* "default", or the profile's path */

@@ -106,7 +106,8 @@ static int start_cell(struct plm_supervision *s, struct plm_worker *worker, size
                                           .settings = s->options->settings,
                                           .setting_count = s->options->setting_count,
                                           .layers = s->options->layers,
-                                          .layer_count = s->options->layer_count};
+                                          .layer_count = s->options->layer_count,
+                                          .shadow = s->options->shadow};
   if (!code)
     code = plm_child_start(&worker->child, &child, &said);
   free(folder);

@@ -21,6 +21,7 @@ struct plm_supervisor_options {
   size_t setting_count;
   const char *const *layers; /* for the children, checked */
   size_t layer_count;
+  const char *shadow; /* NAME[:DEVICE], for the children; may be NULL */
   double patience;     /* seconds to wait for a cell that another process trains, before it is left to it */
   int bar;             /* progress has a bar (a terminal) */
   const char *program; /* what is run as child; NULL: this program */
