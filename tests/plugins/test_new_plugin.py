@@ -1,4 +1,5 @@
 """plmscale new-plugin: the project builds in both ways and does what it says; what is refused leaves nothing behind."""
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ def test_new_plugin__printed_commands_build_it():
     found = kit.candidates(plugin)["mine_2"]
     kit.check(found["outcome"] == "accepted" and found["plugin"] == "mine_2" and len(found["devices"]) == 1, found)
     kit.run(kit.build / "bin/old_host", plugin)
+    said = kit.run("sh", "-c", commands[2])[0]
+    kit.check("100% tests passed, 0 tests failed out of 1" in said, f"levels 0 and 1 pass:\n{said}")
 
 
 def test_new_plugin__every_name_is_replaced():
@@ -41,7 +44,20 @@ def test_new_plugin__builds_by_the_line_of_its_readme():
     line = re.search(r"^    (cc -O2 (?:.*\\\n)+.*)$", readme, re.M).group(1)
     kit.run("sh", "-c", line.replace("cc -O2", "$CC -std=c99 -Wall -Wextra -pedantic -Werror -O2", 1), cwd=project)
     kit.check(kit.candidates(project / "by_hand.so")["by_hand"]["outcome"] == "accepted", "by_hand.so is accepted")
-    return project / "by_hand.so"
+    kit.run(kit.plmscale, "check", project / "by_hand.so", "--level", "0-1")
+
+
+def test_new_plugin__what_it_does_is_right_and_the_rest_declined():
+    plugin = kit.folder / "my plugin/build/mine_2.so"
+    report = json.loads(kit.run(kit.plmscale, "check", plugin, "--level", "2", "--json", code=1)[0])
+    ops = {"passed": set(), "failed": set()}
+    for case in report["cases"]:
+        if case["status"] in ops:
+            ops[case["status"]].add(case["name"])
+        if case["status"] == "failed":
+            kit.check("is not written yet" in case["text"], f"{case['name']} fails because it is not written: {case['text']}")
+    kit.check({"fill", "bias", "add"} <= ops["passed"] - ops["failed"], f"fill, bias and add are right: {ops}")
+    kit.check("gelu" in ops["failed"] and "linear" in ops["failed"], "what is missing is a failure")
 
 
 def test_new_plugin__builds_from_the_build_tree_too():
@@ -109,6 +125,7 @@ def test_new_plugin__a_template_that_is_not_there_is_named():
 test_new_plugin__printed_commands_build_it()
 test_new_plugin__every_name_is_replaced()
 test_new_plugin__builds_by_the_line_of_its_readme()
+test_new_plugin__what_it_does_is_right_and_the_rest_declined()
 test_new_plugin__builds_from_the_build_tree_too()
 test_new_plugin__installed_it_is_found_by_name()
 test_new_plugin__an_empty_folder_is_filled()
