@@ -89,6 +89,15 @@ struct rows {
   uint64_t limit[PLM_MR]; /* keys below this count */
 };
 
+/* Keys that only some of the rows may see: nothing of the others' values, not even 0 * NaN, may reach a row. */
+static void weigh_diagonal(const struct head *h, const struct scratch *s, const struct rows *r, uint64_t key,
+                           uint64_t from, uint64_t keys) {
+  for (uint64_t i = 0; i < PLM_MR; i++)
+    for (uint64_t j = from; j < keys && key + j < r->limit[i]; j++)
+      for (uint32_t d = 0; d < h->row; d++)
+        s->o[i * h->row + d] += s->scores[i * STRIDE + j] * s->v[(key + j) * h->row + d];
+}
+
 /* One piece of up to KEYS keys for PLM_MR queries. */
 static void attend_piece(const struct head *h, const struct scratch *s, struct rows *r, const float *q, uint64_t key,
                          uint64_t keys) {
@@ -121,7 +130,9 @@ static void attend_piece(const struct head *h, const struct scratch *s, struct r
     r->most[i] = top;
     r->sum[i] += row_exp(s->scores + i * STRIDE, top, padded);
   }
-  weigh_values(s->o, s->scores, s->v + key * h->row, h->row, keys);
+  least = plm_cpu_min(keys, least > key ? least - key : 0);
+  weigh_values(s->o, s->scores, s->v + key * h->row, h->row, least);
+  weigh_diagonal(h, s, r, key, least, keys);
 }
 
 static void attend_rows(const struct plm_op_attention *o, const struct head *h, const struct scratch *s, uint64_t query,
