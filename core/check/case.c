@@ -39,7 +39,14 @@ enum { WITH_NAN, WITH_INFINITY, WITH_DENORMALS, HOSTILE };
 
 uint32_t plm_case_hostile(uint32_t kind) {
   const struct plm_family *family = plm_family_of(kind);
-  return family ? HOSTILE * plantings_of(family) : 0;
+  return family ? HOSTILE * plantings_of(family) * family->hostile_rounds : 0;
+}
+
+/* The variant whose shape and flags a hostile one has. */
+static uint32_t shape_of(const struct plm_family *family, uint32_t variant) {
+  if (variant < family->variants)
+    return variant;
+  return family->hostile_base + (variant - family->variants) / (HOSTILE * plantings_of(family)) * family->round;
 }
 
 uint32_t plm_case_variants(uint32_t kind) {
@@ -119,7 +126,7 @@ static uint64_t planting_place(const struct plm_case *c, const struct plm_planti
 }
 
 static void plant(struct plm_case *c, const struct plm_family *family, uint32_t hostile) {
-  const struct plm_planting *planting = &family->plantings[hostile / HOSTILE];
+  const struct plm_planting *planting = &family->plantings[hostile / HOSTILE % plantings_of(family)];
   const struct plm_operand *operand = plm_operand_find(c, planting->name);
   float *data = operand->data;
   if (hostile % HOSTILE == WITH_DENORMALS)
@@ -138,10 +145,10 @@ static const struct plm_family *shape_case(struct plm_case *c, uint32_t kind, ui
     return NULL;
   c->op = (struct plm_op){.struct_size = sizeof c->op, .kind = kind, .index = variant, .type = PLM_TYPE_F32};
   c->variant = variant;
-  family->shape(c, variant < family->variants ? variant : family->hostile_base);
+  family->shape(c, shape_of(family, variant));
   if (variant >= family->variants) {
     const uint32_t hostile = variant - family->variants;
-    const struct plm_planting *planting = &family->plantings[hostile / HOSTILE];
+    const struct plm_planting *planting = &family->plantings[hostile / HOSTILE % plantings_of(family)];
     const size_t used = strlen(c->label);
     snprintf(c->label + used, sizeof c->label - used, ", %s in %s%s", words[hostile % HOSTILE], planting->name,
              thirds[planting->third]);
@@ -168,7 +175,7 @@ int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64
     return plm_error_set(err, PLM_E_INVALID, "case %s:%u: there are %u", plm_op_name(kind), variant,
                          plm_case_variants(kind));
   }
-  const uint32_t shape = variant < family->variants ? variant : family->hostile_base;
+  const uint32_t shape = shape_of(family, variant);
   c->seed = seed;
   int code = plm_operands_list(c, err);
   if (!code && family->place)

@@ -10,7 +10,7 @@ static const struct product products[] = {
     {33, 65, 9}, {63, 64, 65}, {257, 7, 5}, {100, 97, 129}, {29, 320, 72},
 };
 #define PRODUCTS PLM_COUNT(products)
-#define PRODUCT_HOSTILE 3u /* 13x31x37 */
+#define PRODUCT_HOSTILE 6u /* 33x65x9 */
 
 /* After them, layers of real models. */
 struct large {
@@ -152,15 +152,16 @@ static void place_add(struct plm_case *c, uint32_t variant) {
 
 const struct plm_family plm_families_linear[] = {
     {PLM_OP_LINEAR, LINEAR_SMALL + PLM_COUNT(linear_large), shape_linear, place_linear, NULL, PRODUCT_HOSTILE,
-     {{"x", 0}, {"w", 0}}},
+     PLM_COUNT(linear_flags), PRODUCTS, {{"x", 0}, {"w", 0}}},
     {PLM_OP_LINEAR_GRAD_INPUT, GRAD_INPUT_SMALL + PLM_COUNT(grad_input_large), shape_linear_grad_input, NULL, NULL,
-     PRODUCT_HOSTILE, {{"dy", 0}, {"w", 0}}},
+     PRODUCT_HOSTILE, PLM_COUNT(grad_input_flags), PRODUCTS, {{"dy", 0}, {"w", 0}}},
     {PLM_OP_LINEAR_GRAD_WEIGHT, GRAD_WEIGHT_SMALL + PLM_COUNT(grad_weight_large), shape_linear_grad_weight, NULL, NULL,
-     PRODUCT_HOSTILE, {{"dy", 0}, {"x", 0}, {"dw", 0}}},
-    {PLM_OP_BIAS, PLANES, shape_bias, NULL, NULL, PLANE_HOSTILE, {{"y", 0}, {"bias", 0}}},
-    {PLM_OP_BIAS_GRAD, PLANES, shape_bias_grad, NULL, NULL, PLANE_HOSTILE, {{"dy", 0}}},
-    {PLM_OP_GELU, 2 * PLANES, shape_gelu, NULL, fill_gelu, PLANE_HOSTILE, {{"x", 0}}},
-    {PLM_OP_GELU_GRAD, 2 * PLANES, shape_gelu_grad, place_gelu_grad, fill_gelu, PLANE_HOSTILE, {{"dy", 0}, {"x", 0}}},
-    {PLM_OP_ADD, 3 * PLANES, shape_add, place_add, NULL, PLANE_HOSTILE, {{"a", 0}, {"b", 0}}},
+     PRODUCT_HOSTILE, 2, PRODUCTS, {{"dy", 0}, {"x", 0}, {"dw", 0}}},
+    {PLM_OP_BIAS, PLANES, shape_bias, NULL, NULL, PLANE_HOSTILE, 1, 0, {{"y", 0}, {"bias", 0}}},
+    {PLM_OP_BIAS_GRAD, PLANES, shape_bias_grad, NULL, NULL, PLANE_HOSTILE, 1, 0, {{"dy", 0}}},
+    {PLM_OP_GELU, 2 * PLANES, shape_gelu, NULL, fill_gelu, PLANE_HOSTILE, 1, 0, {{"x", 0}}},
+    {PLM_OP_GELU_GRAD, 2 * PLANES, shape_gelu_grad, place_gelu_grad, fill_gelu, PLANE_HOSTILE, 1, 0,
+     {{"dy", 0}, {"x", 0}}},
+    {PLM_OP_ADD, 3 * PLANES, shape_add, place_add, NULL, PLANE_HOSTILE, 1, 0, {{"a", 0}, {"b", 0}}},
 };
 const uint32_t plm_families_linear_count = PLM_COUNT(plm_families_linear);

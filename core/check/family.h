@@ -14,9 +14,9 @@ struct plm_planting {
 #define PLM_PLANTINGS 3u
 
 /*
- * Variants 0 .. variants-1 have shapes of their own; after them come hostile ones of the shape of variant hostile_base, each
- * of plantings with NaN, with Inf, with everything denormal. Called in this order; place and fill may be NULL. variant is always
- * below variants.
+ * Variants 0 .. variants-1 have shapes of their own, in rounds of the same shapes with other flags; after them come hostile
+ * ones of the shape of variant hostile_base and its likes in the rounds that follow, each of plantings with NaN, with Inf,
+ * with everything denormal. Called in this order; place and fill may be NULL. variant is always below variants.
  */
 struct plm_family {
   uint32_t kind;
@@ -25,6 +25,7 @@ struct plm_family {
   void (*place)(struct plm_case *c, uint32_t variant); /* operands are listed: what is in place */
   void (*fill)(struct plm_case *c, uint32_t variant);  /* F32 inputs hold normals, ids 0: the rest */
   uint32_t hostile_base;
+  uint32_t hostile_rounds, round; /* how many rounds are hostile too, and the variants of one */
   struct plm_planting plantings[PLM_PLANTINGS];
 };
 
