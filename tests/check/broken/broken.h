@@ -62,6 +62,12 @@ extern struct broken the_broken;
   }                                                                                                                    \
   BROKEN_SLOT(name, op_run)
 
+/* A view that breaks a rule is the reference's to refuse: what runs before it must not follow one. */
+static inline int usable(const struct plm_view *view, uint64_t bytes) {
+  return view->buffer && view->offset % 4 == 0 && view->bytes >= bytes && view->offset <= view->buffer->bytes &&
+         view->bytes <= view->buffer->bytes - view->offset;
+}
+
 static inline float *floats(const struct plm_view *view) {
   return (float *)(void *)(view->buffer->data + view->offset);
 }

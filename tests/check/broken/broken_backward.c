@@ -6,7 +6,8 @@ BROKEN_BEFORE(norm_grad_beta, PLM_OP_LAYER_NORM_GRAD) { op->flags &= ~PLM_FLAG_A
 
 BROKEN_BEFORE(weight_grad_overwrites, PLM_OP_LINEAR_GRAD_WEIGHT) {
   const struct plm_op_linear_grad_weight *p = &op->u.linear_grad_weight;
-  memset(floats(&p->dw), 0, sizeof(float) * p->in * p->out);
+  if (usable(&p->dw, sizeof(float) * p->in * p->out))
+    memset(floats(&p->dw), 0, sizeof(float) * p->in * p->out);
 }
 
 BROKEN_BEFORE(bias_grad_barrier, PLM_OP_BIAS_GRAD) {
@@ -34,6 +35,11 @@ BROKEN_AFTER(gelu_grad_far, PLM_OP_GELU_GRAD) {
       floats(&p->dx)[i] = 0;
 }
 
+static int is_adamw(const struct plm_op *op) {
+  return op->kind == PLM_OP_ADAMW && usable(&op->u.adamw.schedule, 3 * sizeof(float)) &&
+         usable(&op->u.adamw.control, 4 * sizeof(float));
+}
+
 /* Runs adamw while one of its inputs holds another value. */
 static int with_value(struct plm_queue *queue, const struct plm_op *op, float *place, float value,
                       struct plm_error *err) {
@@ -45,7 +51,7 @@ static int with_value(struct plm_queue *queue, const struct plm_op *op, float *p
 }
 
 static int adam_bias_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  if (op->kind != PLM_OP_ADAMW)
+  if (!is_adamw(op))
     return right.op_run(queue, op, err);
   float *correction = floats(&op->u.adamw.schedule) + 1;
   return with_value(queue, op, correction, 1 - (1 - *correction) * op->u.adamw.beta1, err);
@@ -53,7 +59,7 @@ static int adam_bias_op_run(struct plm_queue *queue, const struct plm_op *op, st
 BROKEN_SLOT(adam_bias, op_run)
 
 static int adam_overflow_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  if (op->kind != PLM_OP_ADAMW)
+  if (!is_adamw(op))
     return right.op_run(queue, op, err);
   return with_value(queue, op, floats(&op->u.adamw.control) + 1, 1, err);
 }
@@ -61,16 +67,17 @@ BROKEN_SLOT(adam_overflow, op_run)
 
 static int adam_l2_op_run(struct plm_queue *queue, const struct plm_op *given, struct plm_error *err) {
   struct plm_op op = *given;
-  float *grads = op.kind == PLM_OP_ADAMW && op.u.adamw.count ? floats(&op.u.adamw.grads) : NULL;
-  float *kept = grads ? malloc(sizeof *kept * op.u.adamw.count) : NULL;
+  const size_t bytes = sizeof(float) * op.u.adamw.count;
+  const int ours = is_adamw(given) && bytes && usable(&op.u.adamw.grads, bytes) && usable(&op.u.adamw.params, bytes);
+  float *grads = ours ? floats(&op.u.adamw.grads) : NULL, *kept = grads ? malloc(bytes) : NULL;
   if (!kept)
     return right.op_run(queue, given, err);
-  memcpy(kept, grads, sizeof *kept * op.u.adamw.count);
+  memcpy(kept, grads, bytes);
   for (uint64_t i = 0; i < op.u.adamw.count; i++)
     grads[i] += op.u.adamw.decay * floats(&op.u.adamw.params)[i];
   op.u.adamw.decay = 0;
   const int code = right.op_run(queue, &op, err);
-  memcpy(grads, kept, sizeof *kept * op.u.adamw.count);
+  memcpy(grads, kept, bytes);
   free(kept);
   return code;
 }

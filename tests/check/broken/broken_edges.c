@@ -33,7 +33,7 @@ BROKEN_AFTER(workspace_past, PLM_OP_ATTENTION) {
 }
 
 static int workspace_zero_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  const int works = op->kind == PLM_OP_ATTENTION && op->workspace.buffer && op->u.attention.rows.count;
+  const int works = op->kind == PLM_OP_ATTENTION && op->u.attention.rows.count && usable(&op->workspace, 4);
   const float found = works ? floats(&op->workspace)[0] : 0;
   const int code = right.op_run(queue, op, err);
   if (works && code == PLM_OK)
@@ -61,7 +61,7 @@ BROKEN_SKIP(sum_count, op->kind == PLM_OP_REDUCE_SUM && op->u.reduce_sum.rows.co
 BROKEN_SKIP(does_nothing, op->kind == PLM_OP_GATHER_ROWS)
 
 static int record_unwrapped_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  if (op->kind != PLM_OP_RECORD)
+  if (op->kind != PLM_OP_RECORD || !usable(&op->u.record.index, 4))
     return right.op_run(queue, op, err);
   const int32_t index = *integers(&op->u.record.index), last = (int32_t)op->u.record.capacity - 1;
   *integers(&op->u.record.index) = index < last ? index : last;

@@ -89,12 +89,10 @@ BROKEN_AFTER(attention_overflow, PLM_OP_ATTENTION) {
     }
 }
 
-static int softmax_overflow_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+static void softmax_naive(const struct plm_op *op, const float *logits) {
   const struct plm_op_softmax_loss *p = &op->u.softmax_loss;
-  if (op->kind != PLM_OP_SOFTMAX_LOSS)
-    return right.op_run(queue, op, err);
   for (uint64_t m = 0; m < p->rows.count; m++) {
-    const float *row = floats(&p->logits) + m * p->vocabulary;
+    const float *row = logits + m * p->vocabulary;
     const uint32_t target = (uint32_t)integers(&p->targets)[m];
     float sum = 0;
     for (uint32_t v = 0; v < p->vocabulary; v++)
@@ -103,7 +101,21 @@ static int softmax_overflow_op_run(struct plm_queue *queue, const struct plm_op 
     for (uint32_t v = 0; v < p->vocabulary && (op->flags & PLM_FLAG_GRADIENT); v++)
       floats(&p->dlogits)[m * p->vocabulary + v] = (expf(row[v]) / sum - (v == target)) * floats(&p->scale)[0];
   }
-  return PLM_OK;
+}
+
+/* The right op first, for what it refuses; it may overwrite the logits. */
+static int softmax_overflow_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  const struct plm_view *view = &op->u.softmax_loss.logits;
+  const size_t bytes = sizeof(float) * op->u.softmax_loss.rows.count * op->u.softmax_loss.vocabulary;
+  const int ours = op->kind == PLM_OP_SOFTMAX_LOSS && bytes > 0 && usable(view, bytes);
+  float *logits = ours ? malloc(bytes) : NULL;
+  if (logits)
+    memcpy(logits, floats(view), bytes);
+  const int code = right.op_run(queue, op, err);
+  if (logits && code == PLM_OK)
+    softmax_naive(op, logits);
+  free(logits);
+  return code;
 }
 BROKEN_SLOT(softmax_overflow, op_run)
 

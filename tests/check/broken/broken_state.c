@@ -6,7 +6,7 @@
 static int schedule_captured_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
   static float first[3];
   float kept[3];
-  if (op->kind != PLM_OP_ADAMW)
+  if (op->kind != PLM_OP_ADAMW || !usable(&op->u.adamw.schedule, sizeof kept))
     return right.op_run(queue, op, err);
   float *schedule = floats(&op->u.adamw.schedule);
   memcpy(kept, schedule, sizeof kept);
@@ -125,8 +125,8 @@ static int full_keeps_buffer_create(struct plm_device *device, uint64_t bytes, u
 }
 BROKEN_SLOT(full_keeps, buffer_create)
 
-static int full_forever_buffer_create(struct plm_device *device, uint64_t bytes, uint32_t kind,
-                                      struct plm_buffer **out, struct plm_error *err) {
+static int full_forever_buffer_create(struct plm_device *device, uint64_t bytes, uint32_t kind, struct plm_buffer **out,
+                                      struct plm_error *err) {
   static int full;
   const int code =
       full ? ref_fail(err, PLM_E_NO_MEMORY, NULL, "full") : right.buffer_create(device, bytes, kind, out, err);

@@ -16,10 +16,14 @@
 
 enum way { WRONG_FIRST, WRONG_LAST, KEPT_LAST, SWALLOWED, NOISE, PAST_END, BEFORE_START, INPUT_CHANGED, WAYS };
 static const char *const way_names[WAYS] = {
-    "its first element is off",         "its last element is off",
-    "its last element is not written",  "its NaN and infinities become 0",
-    "a second run differs in one bit",  "4 bytes past its end are written",
-    "4 bytes before its start are written", "its first word, an input, is changed",
+    "its first element is off",
+    "its last element is off",
+    "its last element is not written",
+    "its NaN and infinities become 0",
+    "a second run differs in one bit",
+    "4 bytes past its end are written",
+    "4 bytes before its start are written",
+    "its first word, an input, is changed",
 };
 
 /* The mutation at work: what mutated_op_run does to one operand of the case that runs. */
