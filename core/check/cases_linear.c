@@ -12,7 +12,7 @@ static const struct product products[] = {
 #define PRODUCTS PLM_COUNT(products)
 #define PRODUCT_HOSTILE 6u /* 33x65x9 */
 
-/* After them, layers of real models. */
+/* After them, layers of real models, and more rows than 16 bits count. */
 struct large {
   struct product size;
   uint32_t flags;
@@ -36,6 +36,7 @@ static const struct large linear_large[] = {
     {{1031, 320, 960}, PLM_FLAG_BIAS},
     {{517, 320, 1280}, PLM_FLAG_BIAS | PLM_FLAG_GELU},
     {{517, 1280, 320}, PLM_FLAG_BIAS | PLM_FLAG_RESIDUAL},
+    {{70001, 5, 3}, 0},
 };
 
 /* Variants: flags, then shapes, then the large ones. With RESIDUAL, odd ones are in place; with GELU, odd ones have no pre. */
@@ -62,7 +63,8 @@ static void place_linear(struct plm_case *c, uint32_t variant) {
 
 static const uint32_t grad_input_flags[] = {0, PLM_FLAG_ACCUMULATE, PLM_FLAG_GELU};
 #define GRAD_INPUT_SMALL (PLM_COUNT(grad_input_flags) * PRODUCTS)
-static const struct large grad_input_large[] = {{{1031, 320, 1280}, 0}, {{517, 1280, 320}, PLM_FLAG_GELU}};
+static const struct large grad_input_large[] = {
+    {{1031, 320, 1280}, 0}, {{517, 1280, 320}, PLM_FLAG_GELU}, {{70001, 5, 3}, 0}};
 
 static void shape_linear_grad_input(struct plm_case *c, uint32_t variant) {
   struct plm_op_linear_grad_input *p = &c->op.u.linear_grad_input;
@@ -78,7 +80,8 @@ static void shape_linear_grad_input(struct plm_case *c, uint32_t variant) {
 }
 
 #define GRAD_WEIGHT_SMALL (2 * PRODUCTS)
-static const struct large grad_weight_large[] = {{{4096, 320, 320}, 0}, {{1031, 320, 1280}, PLM_FLAG_BIAS}};
+static const struct large grad_weight_large[] = {
+    {{4096, 320, 320}, 0}, {{1031, 320, 1280}, PLM_FLAG_BIAS}, {{70001, 5, 3}, 0}};
 
 static void shape_linear_grad_weight(struct plm_case *c, uint32_t variant) {
   struct plm_op_linear_grad_weight *p = &c->op.u.linear_grad_weight;
@@ -96,7 +99,7 @@ static void shape_linear_grad_weight(struct plm_case *c, uint32_t variant) {
 struct plane {
   uint32_t rows, width;
 };
-static const struct plane planes[] = {{1, 1}, {3, 7}, {0, 5}, {16, 32}, {257, 3}, {5, 127}, {61, 67}, {1031, 320}};
+static const struct plane planes[] = {{1, 1}, {3, 7}, {0, 5}, {16, 32}, {257, 3}, {5, 127}, {61, 67}, {1031, 320}, {70001, 3}};
 #define PLANES PLM_COUNT(planes)
 #define PLANE_HOSTILE 5u /* 5x127 */
 

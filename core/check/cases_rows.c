@@ -22,7 +22,7 @@ static void shape_fill(struct plm_case *c, uint32_t variant) {
 
 static const struct {
   uint32_t tokens, vocabulary, width;
-} tables[] = {{1, 1, 1}, {5, 33, 7}, {0, 33, 8}, {257, 33, 20}, {64, 33, 64}, {31, 2, 67}, {300, 7, 3}, {4099, 33, 320}};
+} tables[] = {{1, 1, 1}, {5, 33, 7}, {0, 33, 8}, {257, 33, 20}, {64, 33, 64}, {31, 2, 67}, {300, 7, 3}, {4099, 33, 320}, {70001, 33, 3}};
 #define TABLES PLM_COUNT(tables)
 #define TABLE_HOSTILE 3u /* 257 tokens, V=33, D=20 */
 
@@ -56,7 +56,7 @@ static void fill_table(struct plm_case *c, uint32_t variant) {
 
 static const struct {
   uint32_t rows, source, width;
-} picks[] = {{1, 1, 1}, {3, 17, 5}, {0, 9, 4}, {39, 257, 20}, {64, 64, 64}, {7, 300, 67}, {0, 1, 1}, {611, 4099, 320}};
+} picks[] = {{1, 1, 1}, {3, 17, 5}, {0, 9, 4}, {39, 257, 20}, {64, 64, 64}, {7, 300, 67}, {0, 1, 1}, {611, 4099, 320}, {66001, 70001, 2}};
 #define PICKS PLM_COUNT(picks)
 #define PICK_HOSTILE 4u /* all 64 rows of 64: the planted value is among them */
 
@@ -84,7 +84,7 @@ static const struct {
   uint32_t rows, width;
   float offset, spread; /* of x: a large mean finds variances computed as a difference of squares */
 } norms[] = {{1, 1, 0, 1},    {3, 7, 0, 1},      {0, 8, 0, 1},      {257, 20, 0, 1}, {64, 64, 0, 1},      {17, 67, 0, 30},
-             {5, 320, 1000, 1}, {13, 1031, 10, 1}, {4, 33, 3, 0},   {9, 129, 0, 0.001f}, {1031, 320, 0, 1}};
+             {5, 320, 1000, 1}, {13, 1031, 10, 1}, {4, 33, 3, 0},   {9, 129, 0, 0.001f}, {1031, 320, 0, 1}, {70001, 4, 0, 1}};
 #define NORMS PLM_COUNT(norms)
 #define NORM_HOSTILE 5u /* 17x67 */
 #define EPSILON 1e-5f
@@ -135,7 +135,7 @@ static void fill_layer_norm_grad(struct plm_case *c, uint32_t variant) {
 static const struct {
   uint32_t rows, vocabulary;
   float spread;
-} losses[] = {{1, 1, 1}, {5, 33, 1}, {0, 33, 1}, {39, 33, 10}, {257, 33, 3}, {7, 67, 100}, {3, 300, 1}, {1031, 33, 2}};
+} losses[] = {{1, 1, 1}, {5, 33, 1}, {0, 33, 1}, {39, 33, 10}, {257, 33, 3}, {7, 67, 100}, {3, 300, 1}, {1031, 33, 2}, {70001, 3, 1}};
 #define LOSSES PLM_COUNT(losses)
 #define LOSS_HOSTILE 3u /* 39x33 */
 
@@ -161,7 +161,7 @@ static void fill_softmax_loss(struct plm_case *c, uint32_t variant) {
   plm_family_ids(c, "targets", losses[variant % LOSSES].vocabulary);
 }
 
-static const uint32_t sums[] = {1, 7, 0, 64, 257, 4099};
+static const uint32_t sums[] = {1, 7, 0, 64, 257, 70001};
 #define SUMS PLM_COUNT(sums)
 #define SUM_HOSTILE (4u + 2 * SUMS) /* 257 weighted */
 

@@ -51,3 +51,11 @@ static int claims_unknown_op_query(struct plm_device *device, const struct plm_o
   return code;
 }
 BROKEN_SLOT(claims_unknown, op_query)
+
+static const void *extension_any_extension(const char *name, uint32_t version) {
+  static const uint64_t size = 0;
+  (void)name;
+  (void)version;
+  return &size;
+}
+BROKEN_SLOT(extension_any, extension)

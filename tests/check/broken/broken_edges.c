@@ -5,6 +5,8 @@ static int same_place(const struct plm_view *a, const struct plm_view *b) {
   return a->buffer == b->buffer && a->offset == b->offset;
 }
 
+BROKEN_BEFORE(add_rows, PLM_OP_ADD) { op->u.add.rows.count &= 0xffff; }
+
 /* 4 bytes at that place of the view's buffer, if there is room for them there. */
 static void scribble(const struct plm_view *view, uint64_t at) {
   if (at <= view->buffer->bytes && view->buffer->bytes - at >= 4)
