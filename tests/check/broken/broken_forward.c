@@ -17,6 +17,24 @@ BROKEN_AFTER(linear_edge, PLM_OP_LINEAR) {
     }
 }
 
+static int linear_tf32_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  const struct plm_view *view = &op->u.linear.x;
+  const size_t bytes = sizeof(float) * op->u.linear.rows.count * op->u.linear.in;
+  uint32_t *x = op->kind == PLM_OP_LINEAR && usable(view, bytes) ? (uint32_t *)integers(view) : NULL;
+  uint32_t *kept = x ? malloc(bytes + 1) : NULL;
+  if (!kept)
+    return right.op_run(queue, op, err);
+  memcpy(kept, x, bytes);
+  for (size_t i = 0; i < bytes / 4; i++)
+    if ((x[i] >> 23 & 0xff) != 0xff)
+      x[i] = (x[i] + 0x1000u) & ~0x1fffu;
+  const int code = right.op_run(queue, op, err);
+  memcpy(x, kept, bytes);
+  free(kept);
+  return code;
+}
+BROKEN_SLOT(linear_tf32, op_run)
+
 BROKEN_AFTER(gelu_tail, PLM_OP_GELU) {
   const uint64_t width = op->u.gelu.width;
   for (uint64_t r = 0; r < op->u.gelu.rows.count && width % 8; r++)

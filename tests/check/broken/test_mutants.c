@@ -14,8 +14,9 @@
 #include "check/case.h"
 #include "runtime/plugin.h"
 
-enum way { WRONG_FIRST, WRONG_LAST, KEPT_LAST, SWALLOWED, NOISE, PAST_END, BEFORE_START, INPUT_CHANGED, WAYS };
+enum way { DRIFTED, WRONG_FIRST, WRONG_LAST, KEPT_LAST, SWALLOWED, NOISE, PAST_END, BEFORE_START, INPUT_CHANGED, WAYS };
 static const char *const way_names[WAYS] = {
+    "all of it is off by 2^-14",
     "its first element is off",
     "its last element is off",
     "its last element is not written",
@@ -61,6 +62,8 @@ static int mutate_words(float *after, const float *before, uint64_t count) {
     }
   if (mutant.way == SWALLOWED || first == count)
     return found;
+  for (uint64_t i = first; i <= last && mutant.way == DRIFTED; i++)
+    after[i] *= 1 + 0x1p-14f;
   if (mutant.way == WRONG_FIRST)
     after[first] = nudge(after[first]);
   if (mutant.way == WRONG_LAST)
