@@ -8,7 +8,7 @@
 
 #include "check/case.h"
 
-#define PLM_SHAPED_SEQUENCES 16u
+#define PLM_SHAPED_SEQUENCES 256u
 
 struct plm_case_shape {
   uint32_t rows;                          /* of linear ops */

@@ -87,7 +87,7 @@ int plm_self_check_run(struct plm_self_check *out, const struct plm_model *model
   struct look look = {.tested = tested, .reference = reference, .options = options};
   struct plm_distinct distinct;
   double start = now();
-  int code = plm_distinct_init(&distinct, model, err);
+  int code = plm_distinct_init(&distinct, model, options->masked, err);
   if (code)
     return code;
   for (uint32_t i = 0; i < distinct.count && !code; i++)

@@ -11,6 +11,7 @@
 struct plm_self_check_options {
   const char *device;    /* as the user named it, NAME[:DEVICE]: for the message */
   const char *case_path; /* where the inputs of a wrong op are kept */
+  uint32_t masked;       /* masked rows of a usual micro-batch, 0: not known */
 };
 
 struct plm_self_check {

@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
     {"data", "data", "build a corpus from FASTA, or describe one", plm_cli_data},
     {"fit", "results", "fit scaling laws to a study or a CSV file", plm_cli_fit},
     {"backends", "hardware", "list backends and devices, and say why one was refused", plm_cli_backends},
+    {"tune", "hardware", "choose a backend's fastest right kernels for a study", plm_cli_tune},
     {"bench", "hardware", "measure training speed", plm_cli_bench},
     {"ops", "hardware", "show a training step as ops, with FLOPs, bytes and the least time", plm_cli_ops},
     {"new-plugin", "hardware", "begin a backend of your own: a project that builds", plm_cli_new_plugin},

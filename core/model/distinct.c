@@ -10,7 +10,7 @@ static int multiplies(uint32_t kind) {
          kind == PLM_OP_ATTENTION || kind == PLM_OP_ATTENTION_GRAD;
 }
 
-/* The op at the model's capacity, with nothing of its views but whether they are there. */
+/* The op at these extents, with nothing of its views but whether they are there. */
 static struct plm_op reduce(const struct plm_op *op, const struct plm_capacity *capacity) {
   const uint32_t most[] = {0, capacity->tokens, capacity->sequences, capacity->masked};
   struct plm_op reduced = *op;
@@ -38,9 +38,12 @@ static void add(struct plm_distinct *distinct, const struct plm_op *op, const st
   distinct->ops[distinct->count++] = reduced;
 }
 
-int plm_distinct_init(struct plm_distinct *out, const struct plm_model *model, struct plm_error *err) {
+int plm_distinct_init(struct plm_distinct *out, const struct plm_model *model, uint32_t masked, struct plm_error *err) {
   const struct plm_program *const programs[] = {&model->begin, &model->accumulate, &model->evaluate, &model->update};
   struct plm_distinct distinct = {0};
+  struct plm_capacity usual = model->capacity;
+  if (masked && masked < usual.masked)
+    usual.masked = masked;
   size_t most = 0;
   for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
     most += programs[p]->count;
@@ -53,7 +56,7 @@ int plm_distinct_init(struct plm_distinct *out, const struct plm_model *model, s
   for (size_t p = 0; p < sizeof programs / sizeof *programs; p++)
     for (uint32_t i = 0; i < programs[p]->count; i++)
       if (multiplies(programs[p]->ops[i].kind))
-        add(&distinct, &programs[p]->ops[i], &model->capacity);
+        add(&distinct, &programs[p]->ops[i], &usual);
   *out = distinct;
   return 0;
 }

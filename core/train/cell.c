@@ -135,7 +135,7 @@ static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struc
     code = plm_batcher_restore(t->batcher, c->cursor, c->cursor_count, err);
   }
   if (!code)
-    code = plm_provenance_note(&c->run, t->session, corpus, t->options, err);
+    code = plm_provenance_note(&c->run, t->session, corpus, t->study, t->options, err);
   if (!code)
     code = plm_provenance_check(&c->run, t->session, t->study, t->options, t->folder, err);
   return code ? code : plm_trainer_upload(t, err);

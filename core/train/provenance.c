@@ -48,7 +48,7 @@ static int note_kernel(struct plm_run *run, const struct plm_session *session,
 }
 
 /* Which implementation runs each matrix op, where the backend has a choice. */
-static int note_kernels(struct plm_run *run, const struct plm_session *session, struct plm_error *err) {
+static int note_kernels(struct plm_run *run, const struct plm_session *session, uint32_t masked, struct plm_error *err) {
   const struct plm_kernels_extension *kernels =
       session->plugin->bare.extension(PLM_KERNELS_EXTENSION, PLM_KERNELS_VERSION);
   struct plm_distinct distinct = {0};
@@ -60,7 +60,7 @@ static int note_kernels(struct plm_run *run, const struct plm_session *session, 
   const char *source = kernels->source(session->device);
   code = set_text(&run->kernels_source, source ? source : "", err);
   if (!code)
-    code = plm_distinct_init(&distinct, &session->model, err);
+    code = plm_distinct_init(&distinct, &session->model, masked, err);
   for (uint32_t i = 0; i < distinct.count && !code; i++)
     code = note_kernel(run, session, kernels, &distinct.ops[i], err);
   plm_distinct_fini(&distinct);
@@ -81,8 +81,13 @@ static int note_layers(struct plm_run *run, const struct plm_cell_options *optio
   return code;
 }
 
+/* The selected rows of a full micro-batch. */
+static uint32_t usual_masked(const struct plm_session *session, const struct plm_study *study) {
+  return (uint32_t)(study->config.data_mask_rate * session->micro_tokens) + 1;
+}
+
 int plm_provenance_note(struct plm_run *run, const struct plm_session *session, const struct plm_corpus *corpus,
-                        const struct plm_cell_options *options, struct plm_error *err) {
+                        const struct plm_study *study, const struct plm_cell_options *options, struct plm_error *err) {
   const struct plm_plugin *plugin = session->plugin;
   char sha256[PLM_SHA256_TEXT], host[256] = "", shape[PLM_SHAPE_TEXT];
   int code = plm_sha256_file(sha256, plugin->path, err);
@@ -100,7 +105,7 @@ int plm_provenance_note(struct plm_run *run, const struct plm_session *session, 
       (code = set_text(&run->driver_version, session->info.driver_version, err)) ||
       (code = set_text(&run->host_name, host, err)) ||
       (code = set_text(&run->lowered_ops, session->model.lowered_text, err)) ||
-      (code = note_layers(run, options, err)) || (code = note_kernels(run, session, err)))
+      (code = note_layers(run, options, err)) || (code = note_kernels(run, session, usual_masked(session, study), err)))
     return code;
   run->figures.micro_tokens = session->micro_tokens;
   run->figures.deterministic = session->model.deterministic;
@@ -146,7 +151,8 @@ int plm_provenance_check(struct plm_run *run, const struct plm_session *session,
   } else if (!(case_path = plm_file_join(folder, "self_check.h5"))) {
     code = plm_error_memory(err, "naming a case");
   } else {
-    const struct plm_self_check_options check = {.device = options->backend, .case_path = case_path};
+    const struct plm_self_check_options check = {
+        .device = options->backend, .case_path = case_path, .masked = usual_masked(session, study)};
     code = check_against(run, session, reference, &check, err);
   }
   free(case_path);

@@ -8,7 +8,7 @@
 #include "train/runfile.h"
 
 int plm_provenance_note(struct plm_run *run, const struct plm_session *session, const struct plm_corpus *corpus,
-                        const struct plm_cell_options *options, struct plm_error *err);
+                        const struct plm_study *study, const struct plm_cell_options *options, struct plm_error *err);
 
 /*
  * Compares the session's device with the reference (check/self_check.h) unless the study says no or it is the reference

@@ -37,7 +37,7 @@ static int setup(void **state) {
   GOOD(plm_plugin_load(&plugin, PLM_TEST_BACKENDS "/reference.so", NULL, 0, 1, &err));
   GOOD(plm_side_open(&side, &plugin->backend, 0, &err));
   GOOD(plm_model_init(&model, (struct plm_shape){3, 40, 5}, &room, &optimizer, 8, ask, NULL, &err));
-  GOOD(plm_distinct_init(&distinct, &model, &err));
+  GOOD(plm_distinct_init(&distinct, &model, 0, &err));
   return 0;
 }
 
@@ -76,6 +76,17 @@ static void test_distinct__every_matrix_op_once_with_all_its_uses(void **state) 
   assert_int_equal(uses, wanted);
   assert_true(distinct.count > 10 && distinct.count < wanted);
   assert_int_equal(find(PLM_OP_ATTENTION)->u.attention.rows.count, 300);
+  struct plm_distinct usual;
+  struct plm_error err = PLM_ERROR_INIT;
+  GOOD(plm_distinct_init(&usual, &model, 45, &err));
+  assert_int_equal(usual.count, distinct.count);
+  for (uint32_t i = 0; i < usual.count; i++) {
+    struct plm_op copy = usual.ops[i];
+    uint32_t extents;
+    const struct plm_extent *rows = plm_op_extents(&copy, &extents);
+    assert_int_equal(rows->count, rows->symbol == PLM_EXTENT_MASKED ? 45 : 300);
+  }
+  plm_distinct_fini(&usual);
 }
 
 static void test_shape__is_within_the_capacity_and_odd(void **state) {

@@ -42,6 +42,8 @@ def check_wrong(test, plugin, op):
     test.equal(line[:4], ["plmscale", "check", str(backend), "--replay"], f"{plugin}: the line that replays it")
     test.check(kept is not None and line[4].endswith(kept.name) and kept.stat().st_size > 1000, f"{plugin}: inputs are kept")
     test.check(run_of(test, name) is None, f"{plugin}: nothing was trained")
+    test.run(*line[1:5], code=1)
+    test.run("check", "cpu", *line[3:5], code=0)
     test.check("waiting" in test.run("status", name).out, f"{plugin}: the cell waits for another device")
     test.run("run", name)
     test.equal(run_of(test, name)["backend"], "cpu", f"{plugin}: another device trains it then")

@@ -43,6 +43,9 @@ def check_disagreement(test, name, backend, op, *layers):
         test.equal(file.attrs["op"].decode(), op.split("+")[0], f"{name}: the op of the kept case")
         test.check(str(backend)[:60] in file.attrs["note"].decode(), f"{name}: the case says where it came from")
     test.check(cell_file(test, study, "run.h5") is None, f"{name}: there is no run file")
+    replay = line.split("replay: plmscale ", 1)[-1].split()
+    test.run(*replay, code=0 if layers else 1)  # a layer's fault is not the backend's
+    test.run("check", "reference", *replay[2:], code=0)
 
 
 def main():
