@@ -20,6 +20,9 @@ __kernel GROUP_OF_ROWS void softmax_loss(VIEW(const float, logits), VIEW(const i
   for (uint i = first; i < vocabulary; i += LANES * VW)
     sum += exp_of(load_some(x + i, vocabulary - i, -INFINITY) - top);
   const float log_sum = log(row_total(sum_lanes(sum))), lse = top + log_sum;
+#ifdef PLM_GPU
+  barrier(CLK_GLOBAL_MEM_FENCE); /* all have read x, which d may be */
+#endif
   if (get_global_id(1) >= rows)
     return;
   if (!legal) {

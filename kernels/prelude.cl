@@ -97,7 +97,7 @@ INLINE void store_head(FV x, __global float *p, uint n) {
     p[i] = some[i];
 }
 
-/* Pairwise, halves first. */
+/* Halves first, so that every width adds the last four in one order. */
 INLINE float sum_lanes(FV x) {
 #if VW == 16
   const float8 y = x.lo + x.hi;
@@ -107,8 +107,7 @@ INLINE float sum_lanes(FV x) {
 #else
   const float4 z = x;
 #endif
-  const float2 w = z.lo + z.hi;
-  return w.x + w.y;
+  return (z.x + z.z) + (z.y + z.w);
 }
 
 INLINE float max_lanes(FV x) {
@@ -120,8 +119,8 @@ INLINE float max_lanes(FV x) {
 #else
   const float4 z = x;
 #endif
-  const float2 w = MOST(z.lo, z.hi);
-  return MOST(w.x, w.y);
+  const float a = MOST(z.x, z.z), b = MOST(z.y, z.w);
+  return MOST(a, b);
 }
 
 /* ---------------------------------------------------------------- exp and the normal distribution */

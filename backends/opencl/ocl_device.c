@@ -110,11 +110,29 @@ static int learn_traits(struct plm_device *device, const struct ocl_found *found
 
 /* ---------------------------------------------------------------- open and close */
 
+/* Asked before clCreateSubDevices is called, which rusticl (Mesa 22.3.6) does not even have: a NULL behind the loader. */
+static int can_divide(cl_device_id id) {
+  cl_device_partition_property kinds[8] = {0};
+  cl_uint most = 0;
+  if (clGetDeviceInfo(id, CL_DEVICE_PARTITION_MAX_SUB_DEVICES, sizeof most, &most, NULL) || most < 2 ||
+      clGetDeviceInfo(id, CL_DEVICE_PARTITION_PROPERTIES, sizeof kinds, kinds, NULL))
+    return 0;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (kinds[i] == CL_DEVICE_PARTITION_BY_COUNTS)
+      return 1;
+  return 0;
+}
+
 /* A CPU device as wide as the run allows: a part of it, where the driver can divide it. */
 static void take_part(struct plm_device *device, const struct ocl_found *found) {
   const uint32_t threads = device->host->threads(device->host->context);
   if (found->info.kind != PLM_DEVICE_CPU || threads == 0 || threads >= found->info.compute_units)
     return;
+  if (!can_divide(found->id)) {
+    ocl_log(device->host, PLM_LOG_INFO, "device \"%s\" uses all of its %" PRIu32 " units: the driver cannot divide it",
+            device->name, found->info.compute_units);
+    return;
+  }
   const cl_device_partition_property parts[] = {CL_DEVICE_PARTITION_BY_COUNTS, (cl_device_partition_property)threads,
                                                 CL_DEVICE_PARTITION_BY_COUNTS_LIST_END, 0};
   cl_device_id part;

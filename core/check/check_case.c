@@ -97,6 +97,13 @@ struct tally {
   double worst;
 };
 
+static uint64_t elements(const struct plm_case *c) {
+  uint64_t count = 0;
+  for (uint32_t i = 0; i < c->count; i++)
+    count += c->operands[i].count;
+  return count;
+}
+
 static int run_one(struct tally *tally, const struct plm_check_all *check, uint32_t kind, uint32_t variant,
                    const struct plm_side *tested, const struct plm_side *reference, struct plm_error *err) {
   struct plm_check_outcome outcome;
@@ -104,6 +111,10 @@ static int run_one(struct tally *tally, const struct plm_check_all *check, uint3
   int code = plm_case_make(&c, kind, variant, check->seed, err);
   if (code)
     return code;
+  if (check->elements_max && elements(c) > check->elements_max) {
+    plm_case_destroy(c);
+    return 0;
+  }
   plm_check_case(&outcome, c, tested, reference);
   tally->counts.passed += outcome.status == PLM_CHECK_PASSED;
   tally->counts.failed += outcome.status == PLM_CHECK_FAILED;

@@ -42,6 +42,7 @@ struct plm_check_all {
   uint64_t seed;
   uint32_t op;     /* PLM_OP_ to check alone, 0: all */
   int32_t variant; /* the case of that op to check alone, -1: all */
+  uint64_t elements_max; /* leaves out cases with more elements in all operands, for devices that are simulated; 0: none */
   FILE *stream;
 };
 int plm_check_all_cases(struct plm_check_counts *out, const struct plm_check_all *check, struct plm_error *err);

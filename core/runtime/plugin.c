@@ -237,12 +237,21 @@ int plm_plugin_describe(struct plm_device_info *out, const struct plm_plugin *pl
 #define MATCH_PART 1
 #define MATCH_WHOLE 2
 
+/* An id may hold more than one identity with a blank between them: a PCI address and a UUID. */
+static int is_word(const char *words, const char *text) {
+  const size_t length = strlen(text);
+  for (const char *at = words; length && (at = strcasestr(at, text)); at++)
+    if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+      return 1;
+  return 0;
+}
+
 static int device_match(const struct plm_device_info *info, uint32_t index, const char *text) {
   char number[16];
   snprintf(number, sizeof number, "%" PRIu32, index);
   if (!strcmp(number, text) || !strcmp(info->id, text) || !strcasecmp(info->name, text))
     return MATCH_WHOLE;
-  return strcasestr(info->name, text) ? MATCH_PART : MATCH_NONE;
+  return is_word(info->id, text) || strcasestr(info->name, text) ? MATCH_PART : MATCH_NONE;
 }
 
 static int device_unknown(const char *backend, const char *device, uint32_t matches, const char *list,

@@ -42,7 +42,7 @@ static uint32_t failures_with(int (*op_run)(struct plm_queue *, const struct plm
     broken.op_run = op_run;
   if (op_query)
     broken.op_query = op_query;
-  const struct plm_check_all check = {&broken, &plugin->backend, 0, 7, op, op == PLM_OP_LINEAR && op_run ? 7 : -1, quiet};
+  const struct plm_check_all check = {&broken, &plugin->backend, 0, 7, op, op == PLM_OP_LINEAR && op_run ? 7 : -1, 0, quiet};
   if (plm_check_all_cases(&counts, &check, &err))
     fail_msg("%s", err.text);
   fclose(quiet);
@@ -155,7 +155,7 @@ static void test_op_cases__no_case_at_all_is_an_error(void **state) {
   (void)state;
   struct plm_error err = PLM_ERROR_INIT;
   struct plm_check_counts counts = {0};
-  const struct plm_check_all check = {&plugin->backend, &plugin->backend, 0, 7, PLM_OP_LINEAR, 100000, stdout};
+  const struct plm_check_all check = {&plugin->backend, &plugin->backend, 0, 7, PLM_OP_LINEAR, 100000, 0, stdout};
   assert_int_equal(plm_check_all_cases(&counts, &check, &err), PLM_E_INVALID);
 }
 

@@ -1,6 +1,6 @@
 /*
- * test_ops BACKEND.so [--set NAME=VALUE]... [--device N] [--seed N] [OP[:CASE]]...: the conformance cases on one backend
- * against the reference.
+ * test_ops BACKEND.so [--set NAME=VALUE]... [--device N] [--seed N] [--elements-max N] [OP[:CASE]]...: the conformance
+ * cases on one backend against the reference.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@ static struct plm_check_all arguments[PLM_OP_COUNT] = {{.variant = -1}}; /* none
 static uint32_t argument_count;
 static struct plm_setting settings[8];
 static uint32_t setting_count, device_index;
-static uint64_t seed = 1;
+static uint64_t seed = 1, elements_max;
 
 static struct plm_plugin *tested, *reference;
 
@@ -57,6 +57,7 @@ static void test_ops__every_case_matches_the_reference(void **state) {
     check.reference = &reference->backend;
     check.device = device_index;
     check.seed = seed;
+    check.elements_max = elements_max;
     check.stream = stdout;
     if (plm_check_all_cases(&counts, &check, &err))
       fail_msg("%s", err.text);
@@ -126,6 +127,8 @@ static int parse_option(const char *name, char *value) {
     seed = strtoull(value, NULL, 10);
   } else if (!strcmp(name, "--device")) {
     device_index = (uint32_t)strtoul(value, NULL, 10);
+  } else if (!strcmp(name, "--elements-max")) {
+    elements_max = strtoull(value, NULL, 10);
   } else if (!strcmp(name, "--set") && equals && setting_count < sizeof settings / sizeof *settings) {
     *equals = '\0';
     settings[setting_count++] = (struct plm_setting){value, equals + 1};
@@ -153,7 +156,7 @@ static int parse(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   if (!parse(argc, argv)) {
-    fprintf(stderr, "usage: test_ops BACKEND.so [--set NAME=VALUE]... [--device N] [--seed N] [OP[:CASE]]...\n");
+    fprintf(stderr, "usage: test_ops BACKEND.so [--set NAME=VALUE]... [--device N] [--seed N] [--elements-max N] [OP[:CASE]]...\n");
     return 2;
   }
   const struct CMUnitTest tests[] = {

@@ -138,7 +138,7 @@ static void test_backends__an_accepted_one_shows_its_devices_and_options(void **
   assert_string_equal(value(item, "abi"), "1.0");
   assert_string_equal(value(item, "license"), "MIT");
   assert_true(json_is_null(json_object_get(item, "url")));
-  assert_string_equal(value(device, "id"), "null-0");
+  assert_string_equal(value(device, "id"), "null-0 0000:00:00.0");
   assert_string_equal(value(device, "name"), "Null device number 0");
   assert_string_equal(value(device, "driver"), "null");
   assert_int_equal(json_integer_value(json_object_get(device, "memory_bytes")), 1 << 20);

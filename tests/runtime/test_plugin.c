@@ -247,9 +247,12 @@ static void test_plugin__devices_are_chosen_by_number_id_or_part_of_the_name(voi
   (void)state;
   chosen(plugin, NULL, 0, NULL);
   chosen(plugin, "1", 1, NULL);
+  chosen(plugin, "null-1 0000:01:00.0", 1, NULL);
   chosen(plugin, "null-1", 1, NULL);
+  chosen(plugin, "0000:00:00.0", 0, NULL);
+  chosen(plugin, "0000:0", -1, "no such device");
   chosen(plugin, "NUMBER 1", 1, NULL);
-  chosen(plugin, "2", -1, "no such device; there is: 0 (Null device number 0, null-0), 1 (");
+  chosen(plugin, "2", -1, "no such device; there is: 0 (Null device number 0, null-0 0000:00:00.0), 1 (");
   chosen(plugin, "Radeon", -1, "device \"Radeon\" of backend \"null\": no such device");
   chosen(plugin, "null device", -1, "fits 2 devices, say which");
   plm_plugin_destroy(plugin);

@@ -49,7 +49,7 @@ static inline int null_device_info(uint32_t index, struct plm_device_info *out, 
   info.kind = PLM_DEVICE_OTHER;
   info.compute_units = 1;
   info.memory_bytes = 1 << 20;
-  snprintf(info.id, sizeof info.id, "null-%u", index);
+  snprintf(info.id, sizeof info.id, "null-%u 0000:0%u:00.0", index, index);
   snprintf(info.name, sizeof info.name, "%s number %u", option_or("label", "Null device"), index);
   snprintf(info.vendor, sizeof info.vendor, "nobody");
   snprintf(info.driver, sizeof info.driver, "null");
