@@ -32,7 +32,7 @@ def main():
         if not FINDING.search(control.stderr):
             print("without barriers Oclgrind finds nothing: this test cannot fail\n", control.stdout[-2000:], control.stderr[-2000:])
             return 1
-    result = run(test_ops, plugin, policy, ops, "", 1500)
+    result = run(test_ops, plugin, policy, ops, "", 1000)
     counts = re.findall(r"^(\w+) +(\d+) passed, (\d+) failed", result.stdout, re.M)
     findings = FINDING.findall(result.stderr)
     print(result.stdout[-4000:], result.stderr[:6000])
