@@ -111,17 +111,19 @@ static void fill_default(struct plm_case *c) {
   }
 }
 
+/* In the last row, where tiles are partial, or in the middle. */
 static uint64_t planting_place(const struct plm_case *c, const struct plm_planting *planting,
-                               const struct plm_operand *operand) {
+                               const struct plm_operand *operand, int last) {
   if (!planting->third)
-    return operand->count / 2;
+    return last ? operand->count - 1 : operand->count / 2;
   const uint32_t heads = c->op.kind == PLM_OP_ROTARY      ? c->op.u.rotary.heads
                          : c->op.kind == PLM_OP_ATTENTION ? c->op.u.attention.heads
                                                           : c->op.u.attention_grad.heads;
   const uint32_t size = c->op.kind == PLM_OP_ROTARY      ? c->op.u.rotary.head_size
                         : c->op.kind == PLM_OP_ATTENTION ? c->op.u.attention.head_size
                                                          : c->op.u.attention_grad.head_size;
-  const uint64_t third = (uint64_t)heads * size, row = operand->count / (3 * third) / 2;
+  const uint64_t third = (uint64_t)heads * size, rows = operand->count / (3 * third);
+  const uint64_t row = last ? rows - 1 : rows / 2;
   return (row * 3 + planting->third - 1) * third + third / 2;
 }
 
@@ -129,10 +131,11 @@ static void plant(struct plm_case *c, const struct plm_family *family, uint32_t 
   const struct plm_planting *planting = &family->plantings[hostile / HOSTILE % plantings_of(family)];
   const struct plm_operand *operand = plm_operand_find(c, planting->name);
   float *data = operand->data;
+  const int nan = hostile % HOSTILE == WITH_NAN;
   if (hostile % HOSTILE == WITH_DENORMALS)
     plm_family_spread(c, planting->name, 0x1p-130f, 0);
   else if (operand->count)
-    data[planting_place(c, planting, operand)] = hostile % HOSTILE == WITH_NAN ? NAN : INFINITY;
+    data[planting_place(c, planting, operand, nan)] = nan ? NAN : INFINITY;
 }
 
 /* ---------------------------------------------------------------- making */
@@ -156,13 +159,10 @@ static const struct plm_family *shape_case(struct plm_case *c, uint32_t kind, ui
   return family;
 }
 
-int plm_case_describe(char label[PLM_CASE_LABEL], uint32_t *flags, uint32_t kind, uint32_t variant) {
+void plm_case_describe(char label[PLM_CASE_LABEL], uint32_t kind, uint32_t variant) {
   struct plm_case c = {0};
-  if (!shape_case(&c, kind, variant))
-    return 0;
+  shape_case(&c, kind, variant);
   memcpy(label, c.label, sizeof c.label);
-  *flags = c.op.flags;
-  return 1;
 }
 
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err) {

@@ -50,8 +50,8 @@ struct plm_case {
 uint32_t plm_case_variants(uint32_t kind);
 uint32_t plm_case_hostile(uint32_t kind);
 
-/* Label and flags of a variant without making it: 0 when there is no such variant. */
-int plm_case_describe(char label[PLM_CASE_LABEL], uint32_t *flags, uint32_t kind, uint32_t variant);
+/* The label of a variant without making it, "" when there is no such variant. */
+void plm_case_describe(char label[PLM_CASE_LABEL], uint32_t kind, uint32_t variant);
 
 /* A function of its arguments alone. Owned by the caller. PLM_E_INVALID: no such variant. */
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err);

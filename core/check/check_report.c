@@ -10,6 +10,18 @@ static const char *const statuses[] = {"passed", "failed", "declined"};
 
 /* ---------------------------------------------------------------- people */
 
+#define FAILURES_SHOWN 5u /* of one op or test */
+
+/* How many entries before this one are failures of the same name and level. */
+static uint32_t failures_before(const struct plm_check_report *report, uint32_t at) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < at; i++)
+    count += report->entries[i].state == PLM_CHECK_RAN && report->entries[i].outcome.status == PLM_CHECK_FAILED &&
+             report->entries[i].level == report->entries[at].level &&
+             !strcmp(report->entries[i].name, report->entries[at].name);
+  return count;
+}
+
 static void print_failure(FILE *stream, const struct plm_check_entry *entry, const struct plm_check_options *options) {
   fprintf(stream, "FAIL %" PRIu32 "/%s:%" PRIu32 " (%s): %s\n", entry->level, entry->name, entry->variant, entry->label,
           entry->outcome.text);
@@ -76,11 +88,15 @@ void plm_check_print(FILE *stream, const struct plm_check_report *report, const 
     const struct plm_check_entry *entry = &report->entries[i];
     if (entry->state == PLM_CHECK_NOT_RUN)
       continue;
-    if (entry->outcome.status == PLM_CHECK_FAILED)
+    const uint32_t before = entry->outcome.status == PLM_CHECK_FAILED ? failures_before(report, i) : 0;
+    if (before == FAILURES_SHOWN)
+      fprintf(stream, "     more of %" PRIu32 "/%s failed: --op %s --json has them all\n", entry->level, entry->name,
+              entry->name);
+    if (entry->outcome.status == PLM_CHECK_FAILED && before < FAILURES_SHOWN)
       print_failure(stream, entry, options);
     else if (entry->outcome.status == PLM_CHECK_DECLINED)
       print_declined(stream, report, i);
-    else if (entry->outcome.text[0])
+    else if (entry->outcome.status == PLM_CHECK_PASSED && entry->outcome.text[0])
       fprintf(stream, "%" PRIu32 "/%s:%" PRIu32 ": %s\n", entry->level, entry->name, entry->variant, entry->outcome.text);
   }
   print_table(stream, report);

@@ -6,7 +6,7 @@
 
 #define PLM_COUNT(array) (uint32_t)(sizeof(array) / sizeof *(array))
 
-/* Where a hostile value goes: into the middle of an input, or into the q, k or v third (1 to 3) of its middle row. */
+/* Where a hostile value goes: into an input, or into the q, k or v third (1 to 3) of it; NaN at the end, Inf in the middle. */
 struct plm_planting {
   const char *name; /* NULL: no more */
   uint32_t third;

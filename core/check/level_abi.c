@@ -174,7 +174,7 @@ static void test_devices(struct plm_check_outcome *out, struct plm_check_rig *ri
   static struct plm_device_info first[DEVICES_MAX], second[DEVICES_MAX];
   struct plm_plugin *plugin = NULL;
   struct plm_error err = PLM_ERROR_INIT;
-  struct plm_device *device = NULL;
+  struct plm_device *const mark = (struct plm_device *)(void *)&err, *device = mark;
   uint32_t count = 0, again = 0;
   (void)entry;
   if (load_as_asked(out, rig, &plugin) || list_devices(out, plugin, first, DEVICES_MAX, &count) ||
@@ -194,7 +194,7 @@ static void test_devices(struct plm_check_outcome *out, struct plm_check_rig *ri
     plm_check_fail(out, "device_info of device %" PRIu32 " succeeds, though there are %" PRIu32, count, count);
   if (!plugin->backend.device_open(count, &device, &err))
     plm_check_fail(out, "device_open of device %" PRIu32 " succeeds, though there are %" PRIu32, count, count);
-  else if (device)
+  else if (device != mark)
     plm_check_fail(out, "device_open fails and changes *out all the same");
 }
 

@@ -1,4 +1,5 @@
 /* Level 1: buffers, queues, events, and what is given back. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -168,14 +169,14 @@ static void test_bad_create(struct plm_check_outcome *out, struct plm_check_rig 
   (void)entry;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     struct plm_error err = PLM_ERROR_INIT;
-    struct plm_buffer *buffer = NULL;
+    struct plm_buffer *const mark = (struct plm_buffer *)(void *)&err, *buffer = mark;
     const int code = CALL(buffer_create, DEVICE, bad[i].bytes, bad[i].kind, &buffer, &err);
     must_fail(out, code, &err, bad[i].what);
     if (code && code != PLM_E_INVALID && code != PLM_E_NO_MEMORY && code != PLM_E_UNSUPPORTED)
       plm_check_fail(out, "%s: code %d (%s), must be PLM_E_INVALID or PLM_E_NO_MEMORY", bad[i].what, code, err.text);
-    if (code && buffer)
+    if (code && buffer != mark)
       plm_check_fail(out, "%s: refused, but *out was changed", bad[i].what);
-    if (!code && buffer)
+    if (!code && buffer != mark)
       CALL(buffer_destroy, buffer);
   }
   struct plm_buffer *good = new_buffer(out, rig, 64, PLM_BUFFER_DEVICE);
@@ -366,18 +367,30 @@ static uint64_t resident(void) {
   return pages * 4096;
 }
 
+static uint32_t open_files(void) {
+  uint32_t count = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (folder && readdir(folder))
+    count++;
+  if (folder)
+    closedir(folder);
+  return count;
+}
+
 /* Bytes that a life may leave behind: what drivers keep of each context. */
 #define KEPT_PER_LIFE 32768u
 #define KEPT_PER_OBJECT 64u
 
-/* variant 0: whole lives; 1: queues, buffers, ops and events of one device. Both the heap and the resident size are watched. */
+/* variant 0: whole lives; 1: queues, buffers and events of one device. The heap, resident pages and files are watched. */
 static void test_leaks(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
   const uint32_t cycles = entry->variant ? 2000 : 60, allowed = entry->variant ? KEPT_PER_OBJECT : KEPT_PER_LIFE;
   uint64_t heap = 0, pages = 0;
+  uint32_t files = 0;
   for (uint32_t i = 0; i < 2 * cycles; i++) {
     if (i == cycles) {
       heap = plm_check_heap();
       pages = resident();
+      files = open_files();
     }
     if (entry->variant == 0) {
       if (one_life(out, rig, 1u << 18))
@@ -403,6 +416,8 @@ static void test_leaks(struct plm_check_outcome *out, struct plm_check_rig *rig,
     plm_check_fail(out, "each of %" PRIu32 " cycles leaves %.0f bytes of heap behind", cycles, heap_each);
   else if (pages_each > allowed + 4096)
     plm_check_fail(out, "each of %" PRIu32 " cycles leaves %.0f resident bytes behind", cycles, pages_each);
+  else if (open_files() > files + 2)
+    plm_check_fail(out, "%" PRIu32 " cycles leave %" PRIu32 " open files behind", cycles, open_files() - files);
 }
 
 /* memory_info, where there is one, sees a buffer come and go. */
