@@ -99,10 +99,33 @@ static void test_memory(struct plm_check_outcome *out, struct plm_check_rig *rig
   good_case(out, rig, &rig->tested, PLM_OP_LINEAR, 7, entry->seed, "after memory ran out and was given back");
 }
 
+/* What a refused buffer had taken before it was refused is given back too. */
+static void test_refused(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
+  enum { TIMES = 400 };
+  const uint64_t bytes = (uint64_t)1 << 48; /* more than any address space has */
+  uint64_t heap = 0;
+  (void)entry;
+  for (uint32_t i = 0; i < 2 * TIMES; i++) {
+    struct plm_error err = PLM_ERROR_INIT;
+    struct plm_buffer *buffer = NULL;
+    if (i == TIMES)
+      heap = plm_check_heap();
+    const int code = rig->tested.backend->buffer_create(rig->tested.device, bytes, PLM_BUFFER_DEVICE, &buffer, &err);
+    if (!code)
+      rig->tested.backend->buffer_destroy(buffer);
+    if (!code || !err.text[0]) {
+      plm_check_fail(out, code ? "a buffer of 2^48 bytes is refused without a reason" : "a buffer of 2^48 bytes is created");
+      return;
+    }
+  }
+  const double each = ((double)plm_check_heap() - (double)heap) / TIMES;
+  if (each > 1024)
+    plm_check_fail(out, "each refused buffer_create leaves %.0f bytes behind", each);
+}
+
 /* ------------------------------------------------------------- between ops */
 
 static void unbind(struct plm_op *op, void *context) {
-  (void)context;
   plm_operand_view(context, op)->buffer = NULL;
 }
 
@@ -126,6 +149,68 @@ static void test_mixed(struct plm_check_outcome *out, struct plm_check_rig *rig,
     plm_case_destroy(c);
     good_case(out, rig, &rig->tested, kinds[(i + 1) % 5], 1, entry->seed + i, "after an op that failed");
   }
+}
+
+/* An op with its views on one buffer that holds zeros: good enough to be run, not to be judged. */
+static struct plm_op bound_op(uint32_t kind, struct plm_buffer *buffer) {
+  struct plm_op op = {.struct_size = sizeof op, .kind = kind, .type = PLM_TYPE_F32};
+  const struct plm_view views[] = {{buffer, 0, 64, PLM_TYPE_F32, 0}, {buffer, 64, 64, PLM_TYPE_F32, 0},
+                                   {buffer, 128, 64, PLM_TYPE_F32, 0}};
+  if (kind == PLM_OP_ADD) {
+    op.u.add = (struct plm_op_add){.a = views[0], .b = views[1], .y = views[2], .rows = {4, PLM_EXTENT_FIXED}, .width = 4};
+  } else {
+    op.u.gelu = (struct plm_op_gelu){.x = views[0], .y = views[1], .rows = {4, PLM_EXTENT_FIXED}, .width = 4};
+    op.u.gelu.x.buffer = NULL; /* what must fail */
+  }
+  return op;
+}
+
+static int add_workspace(struct plm_check_outcome *out, struct plm_check_rig *rig, struct plm_op *op,
+                         struct plm_buffer **workspace) {
+  struct plm_verdict verdict = {.struct_size = sizeof verdict};
+  struct plm_error err = PLM_ERROR_INIT;
+  int code = rig->tested.backend->op_query(rig->tested.device, op, &verdict, &err);
+  if (!code && verdict.workspace_bytes) {
+    code = rig->tested.backend->buffer_create(rig->tested.device, verdict.workspace_bytes, PLM_BUFFER_DEVICE, workspace, &err);
+    op->workspace = (struct plm_view){*workspace, 0, verdict.workspace_bytes, PLM_TYPE_F32, 0};
+  }
+  return plm_check_must(out, code, &err, "op_query and workspace");
+}
+
+/* A failed op is reported once, with its reason and its kind, though good ones follow it before anybody asks. */
+static void test_errors(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
+  static const float zeros[64];
+  const struct plm_backend *backend = rig->tested.backend;
+  struct plm_buffer *buffer = NULL, *workspaces[2] = {NULL};
+  struct plm_error err = PLM_ERROR_INIT, ignored = PLM_ERROR_INIT;
+  (void)entry;
+  if (plm_check_must(out, backend->buffer_create(rig->tested.device, 256, PLM_BUFFER_DEVICE, &buffer, &err), &err, "a buffer") ||
+      plm_check_must(out, backend->buffer_write(rig->tested.queue, buffer, 0, zeros, 256, &err), &err, "buffer_write"))
+    return;
+  struct plm_op good = bound_op(PLM_OP_ADD, buffer), bad = bound_op(PLM_OP_GELU, buffer);
+  if (!add_workspace(out, rig, &good, &workspaces[0]) && !add_workspace(out, rig, &bad, &workspaces[1])) {
+    plm_check_must(out, backend->op_run(rig->tested.queue, &good, &err), &err, "a good op");
+    int code = backend->op_run(rig->tested.queue, &bad, &err);
+    const int at_once = code != 0;
+    if (plm_check_must(out, backend->op_run(rig->tested.queue, &good, &ignored), &ignored, "a good op after a bad one"))
+      goto out;
+    if (!at_once)
+      code = backend->queue_finish(rig->tested.queue, &err);
+    const char *where = at_once ? "op_run" : "queue_finish";
+    if (!code)
+      plm_check_fail(out, "an op with an unbound view is reported neither by op_run nor by queue_finish");
+    else if (!err.text[0])
+      plm_check_fail(out, "%s fails with code %d and no text", where, code);
+    else if (err.op_kind != PLM_OP_GELU)
+      plm_check_fail(out, "%s reports a failure of gelu with op_kind %" PRIu32 " (%s): %.200s", where, err.op_kind,
+                     plm_op_name(err.op_kind), err.text);
+    struct plm_error after = PLM_ERROR_INIT;
+    plm_check_must(out, backend->queue_finish(rig->tested.queue, &after), &after, "queue_finish after the failure was reported");
+  }
+out:
+  backend->buffer_destroy(workspaces[1]);
+  backend->buffer_destroy(workspaces[0]);
+  backend->buffer_destroy(buffer);
 }
 
 /* ------------------------------------------------------ queues and devices */
@@ -161,15 +246,23 @@ static void test_two(struct plm_check_outcome *out, struct plm_check_rig *rig, c
   good_case(out, rig, &rig->tested, PLM_OP_LINEAR, 5, entry->seed, "after the other one was closed");
 }
 
+/* variant 0: the device; 1: the whole plugin, loaded and started once more each time. */
 static void test_reopen(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
   for (uint32_t i = 0; i < 12 && out->status == PLM_CHECK_PASSED; i++) {
     struct plm_error err = PLM_ERROR_INIT;
     struct plm_side side = {0};
-    if (plm_check_must(out, plm_side_open(&side, rig->tested.backend, rig->device, &err), &err, "device_open"))
+    struct plm_plugin *plugin = NULL;
+    const struct plm_check_options *o = rig->options;
+    if (entry->variant && plm_check_must(out, plm_plugin_load(&plugin, o->path, o->settings, o->setting_count, o->threads, &err),
+                                         &err, "started again"))
+      return;
+    if (plm_check_must(out, plm_side_open(&side, plugin ? &plugin->backend : rig->tested.backend, rig->device, &err), &err,
+                       "device_open"))
       return;
     good_case(out, rig, &side, PLM_OP_LINEAR, 5, entry->seed, "opened anew");
     good_case(out, rig, &side, PLM_OP_ATTENTION_GRAD, 3, entry->seed, "opened anew");
     plm_side_close(&side);
+    plm_plugin_destroy(plugin);
   }
 }
 
@@ -194,14 +287,16 @@ static void test_soak(struct plm_check_outcome *out, struct plm_check_rig *rig, 
 /* ------------------------------------------------------------------ speed */
 
 #define TIMINGS 15u
+#define TIMING_SECONDS 2.0
 
 static int by_size(const void *a, const void *b) {
   const double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
-/* Seconds of one op with its buffers in place, TIMINGS times after two of warm-up. */
-static int time_op(struct plm_check_outcome *out, struct plm_check_rig *rig, struct plm_case *c, double seconds[TIMINGS]) {
+/* Seconds of one op with its buffers in place, up to TIMINGS of them in TIMING_SECONDS, after one for warm-up. */
+static int time_op(struct plm_check_outcome *out, struct plm_check_rig *rig, struct plm_case *c, double seconds[TIMINGS],
+                   uint32_t *count) {
   const struct plm_side *side = &rig->tested;
   struct plm_buffer *buffers[PLM_CASE_OPERANDS + 1] = {NULL};
   struct plm_error err = PLM_ERROR_INIT;
@@ -220,33 +315,35 @@ static int time_op(struct plm_check_outcome *out, struct plm_check_rig *rig, str
                                         &buffers[PLM_CASE_OPERANDS], &err);
     op.workspace = (struct plm_view){buffers[PLM_CASE_OPERANDS], 0, verdict.workspace_bytes, PLM_TYPE_F32, 0};
   }
-  for (int i = -2; i < (int)TIMINGS && !code; i++) {
+  const double begin = now();
+  for (int i = -1; i < (int)TIMINGS && !code && (i < 1 || now() < begin + TIMING_SECONDS); i++) {
     const double start = now();
     code = side->backend->op_run(side->queue, &op, &err);
     if (!code)
       code = side->backend->queue_finish(side->queue, &err);
     if (i >= 0)
       seconds[i] = now() - start;
+    *count = (uint32_t)(i + 1);
   }
   for (uint32_t k = PLM_CASE_OPERANDS + 1; k-- > 0;)
     side->backend->buffer_destroy(buffers[k]);
   return plm_check_must(out, code, &err, plm_op_name(c->op.kind));
 }
 
-/* Reported, never judged. variant 0: a product of 1031x320x960; 1: attention over 1026 tokens. */
+/* Reported, never judged. variant 0: a product of 1031x320x1280; 1: attention over 1026 tokens. */
 static void test_speed(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
-  /* linear:6 has no flags; the shape is set below */
   struct plm_case *c = make(out, entry->variant ? PLM_OP_ATTENTION : PLM_OP_LINEAR_GRAD_INPUT, entry->variant ? 12 : 33,
                             entry->seed);
-  double seconds[TIMINGS];
+  double seconds[TIMINGS] = {0};
+  uint32_t count = 0;
   if (!c)
     return;
   const double flops = entry->variant ? 4.0 * 1026 * 1026 * 24 : 2.0 * 1031 * 320 * 1280;
-  if (!time_op(out, rig, c, seconds)) {
-    qsort(seconds, TIMINGS, sizeof *seconds, by_size);
-    snprintf(out->text, sizeof out->text, "%s %s: median %.3f ms (%.3f to %.3f), %.1f GFLOP/s", plm_op_name(c->op.kind),
-             c->label, 1e3 * seconds[TIMINGS / 2], 1e3 * seconds[0], 1e3 * seconds[TIMINGS - 1],
-             1e-9 * flops / seconds[TIMINGS / 2]);
+  if (!time_op(out, rig, c, seconds, &count)) {
+    qsort(seconds, count, sizeof *seconds, by_size);
+    snprintf(out->text, sizeof out->text, "%s %s: median of %" PRIu32 " %.3f ms (%.3f to %.3f), %.1f GFLOP/s",
+             plm_op_name(c->op.kind), c->label, count, 1e3 * seconds[count / 2], 1e3 * seconds[0], 1e3 * seconds[count - 1],
+             1e-9 * flops / seconds[count / 2]);
   }
   plm_case_destroy(c);
 }
@@ -255,9 +352,11 @@ static void test_speed(struct plm_check_outcome *out, struct plm_check_rig *rig,
 
 const struct plm_check_test plm_check_tests_robust[] = {
     {5, "memory", 1, PLM_NEED_SIDES, 1, 2, "memory runs out, is given back, and all is well", test_memory},
+    TEST("refused", 1, test_refused, "what a refused buffer took is given back"),
+    TEST("errors", 1, test_errors, "a failure is reported once, with its reason and the op at fault"),
     TEST("mixed", 1, test_mixed, "ops that fail in between ops that do not"),
     TEST("two", 3, test_two, "0 two queues, 1 a device opened twice, 2 two devices, in turn"),
-    TEST("reopen", 1, test_reopen, "a device opened and closed again and again"),
+    TEST("reopen", 2, test_reopen, "opened and closed again and again (0 the device, 1 the plugin started each time)"),
     {5, "soak", 1, PLM_NEED_SIDES, 1, 1000, "cases at random for --soak seconds", test_soak},
     TEST("speed", 2, test_speed, "speed with its spread, reported and not judged (0 a product, 1 attention)"),
 };
