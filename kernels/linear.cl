@@ -53,19 +53,23 @@ INLINE void finish_vector(const struct finish *f, FV x, uint row, uint column, u
 #define PANEL (2 * VW)
 #define EDGE_ROWS 4
 
-/* acc[R][2] = sum over k of A(i, k) times row k of the panel. */
-#define TILE_ACCUMULATE(R, depth, panel, A)                            \
-  UNROLL(R)                                                            \
-  for (int i = 0; i < R; i++)                                          \
-    acc[i][0] = acc[i][1] = 0.0f;                                      \
-  for (uint k = 0; k < depth; k++) {                                   \
+/*
+ * acc[R][2] = sum over k of A(i, k) times row k of the panel. Four steps at a time: LLVM 15 then keeps the accumulators
+ * where they are instead of moving them around.
+ */
+#define TILE_ACCUMULATE(R, depth, panel, A)                                     \
+  UNROLL(R)                                                                     \
+  for (int i = 0; i < R; i++)                                                   \
+    acc[i][0] = acc[i][1] = 0.0f;                                               \
+  UNROLL(4)                                                                     \
+  for (size_t k = 0; k < depth; k++) {                                          \
     const FV b0 = LOADV(panel + k * PANEL), b1 = LOADV(panel + k * PANEL + VW); \
-    UNROLL(R)                                                          \
-    for (int i = 0; i < R; i++) {                                      \
-      const FV a_ik = (FV)(A);                                         \
-      acc[i][0] = FMA(a_ik, b0, acc[i][0]);                            \
-      acc[i][1] = FMA(a_ik, b1, acc[i][1]);                            \
-    }                                                                  \
+    UNROLL(R)                                                                   \
+    for (int i = 0; i < R; i++) {                                               \
+      const FV a_ik = (FV)(A);                                                  \
+      acc[i][0] = FMA(a_ik, b0, acc[i][0]);                                     \
+      acc[i][1] = FMA(a_ik, b1, acc[i][1]);                                     \
+    }                                                                           \
   }
 
 #define TILE_KEEP(R, tile)                     \
@@ -140,11 +144,38 @@ INLINE void finish_tile(const struct finish *f, const float *tile, uint row, uin
       finish_vector(f, LOADV(tile + i * PANEL + j), row + i, column + j, min(wide - j, (uint)VW));
 }
 
+/* Asks for what a tile will read and write after its inner sum. */
+#if defined(__has_builtin) && !defined(PLM_NO_PREFETCH)
+#if __has_builtin(__builtin_prefetch)
+#define TOUCH(p, write) __builtin_prefetch((const void *)(size_t)(p), write)
+#endif
+#endif
+#ifndef TOUCH
+#define TOUCH(p, write)
+#endif
+
+INLINE void touch_tile(const struct finish *f, uint row, uint column) {
+  for (uint i = 0; i < TILE_ROWS; i++) {
+    const size_t at = (size_t)(row + i) * f->columns + column;
+    TOUCH(f->c + at, 1);
+    TOUCH(f->c + at + VW, 1);
+    if (f->flags & FINISH_PRE) {
+      TOUCH(f->pre + at, 1);
+      TOUCH(f->pre + at + VW, 1);
+    }
+    if (f->flags & FINISH_SLOPE) {
+      TOUCH(f->slope_at + at, 0);
+      TOUCH(f->slope_at + at + VW, 0);
+    }
+  }
+}
+
 /* Whole tiles that need no GELU go from registers to C; the others through a tile in memory. */
 INLINE void product_rows(const struct finish *f, __global const float *a, __global const float *panel, uint depth,
                                 uint row, uint column, uint wide) {
   FV acc[TILE_ROWS][2];
-  TILE_ACCUMULATE(TILE_ROWS, depth, panel, a[i * depth + k])
+  touch_tile(f, row, column);
+  TILE_ACCUMULATE(TILE_ROWS, depth, panel, a[i * (size_t)depth + k])
   if (wide < PANEL || (f->flags & (FINISH_GELU | FINISH_SLOPE))) {
     float tile[TILE_ROWS * PANEL];
     TILE_KEEP(TILE_ROWS, tile)
@@ -180,10 +211,10 @@ INLINE void product_edge(const struct finish *f, __global const float *a, __glob
                                 uint row, uint column, uint high, uint wide) {
   FV acc[EDGE_ROWS][2];
   float tile[EDGE_ROWS * PANEL];
-  uint at[EDGE_ROWS];
+  size_t at[EDGE_ROWS];
   UNROLL(EDGE_ROWS)
   for (int i = 0; i < EDGE_ROWS; i++)
-    at[i] = min((uint)i, high - 1) * depth;
+    at[i] = min((uint)i, high - 1) * (size_t)depth;
   TILE_ACCUMULATE(EDGE_ROWS, depth, panel, a[at[i] + k])
   TILE_KEEP(EDGE_ROWS, tile)
   finish_tile(f, tile, row, column, min(high, (uint)EDGE_ROWS), wide);
@@ -210,40 +241,51 @@ linear_product(VIEW(const float, a), VIEW(const float, packed), const uint rows,
 
 /* ------------------------------------------------------------------ weight gradient */
 
-/* x[rows of the block][wide] into panels [PANEL columns][rows][PANEL]; dy likewise into strips of TILE_ROWS. */
+/*
+ * A block of x into panels [columns / PANEL][rows][PANEL], and of dy into strips [columns / TILE_ROWS][rows][TILE_ROWS],
+ * zero past the last column. A few rows at a time: along rows for the memory's sake, whole cache lines for the caches'.
+ */
+#define PACK_ROWS 4
+
 INLINE void pack_x(float *to, __global const float *x, uint stride, uint rows, uint wide) {
-  for (uint k = 0; k < rows; k++)
-    for (uint j = 0; j < wide; j += VW)
-      STOREV(load_head(x + (size_t)k * stride + j, min(wide - j, (uint)VW)),
-             to + (j / PANEL * rows + k) * PANEL + j % PANEL);
+  for (uint first = 0; first < rows; first += PACK_ROWS)
+    for (uint j = 0; j < wide; j += PANEL)
+      for (uint k = first; k < min(first + PACK_ROWS, rows); k++) {
+        __global const float *from = x + (size_t)k * stride + j;
+        float *at = to + (size_t)j * rows + k * PANEL;
+        const uint n = min(wide - j, (uint)PANEL);
+        STOREV(load_head(from, min(n, (uint)VW)), at);
+        STOREV(n > VW ? load_head(from + VW, n - VW) : (FV)(0.0f), at + VW);
+      }
 }
 
 INLINE void pack_dy(float *to, __global const float *dy, uint stride, uint rows, uint high) {
-  for (uint m = 0; m < high; m += TILE_ROWS, to += TILE_ROWS * rows) {
-    const uint n = min(high - m, (uint)TILE_ROWS);
-    for (uint k = 0; k < rows; k++) {
-      __global const float *from = dy + (size_t)k * stride + m;
-      if (n == TILE_ROWS) {
-        UNROLL(TILE_ROWS)
-        for (uint i = 0; i < TILE_ROWS; i++)
-          to[k * TILE_ROWS + i] = from[i];
-      } else {
-        for (uint i = 0; i < TILE_ROWS; i++)
-          to[k * TILE_ROWS + i] = i < n ? from[i] : 0.0f;
+  for (uint first = 0; first < rows; first += PACK_ROWS)
+    for (uint m = 0; m < high; m += TILE_ROWS)
+      for (uint k = first; k < min(first + PACK_ROWS, rows); k++) {
+        __global const float *from = dy + (size_t)k * stride + m;
+        float *at = to + (size_t)m * rows + k * TILE_ROWS;
+        if (high - m >= TILE_ROWS) {
+          UNROLL(TILE_ROWS)
+          for (uint i = 0; i < TILE_ROWS; i++)
+            at[i] = from[i];
+        } else {
+          for (uint i = 0; i < TILE_ROWS; i++)
+            at[i] = i < high - m ? from[i] : 0.0f;
+        }
       }
-    }
-  }
 }
 
-INLINE void add_columns(__global float *sum, __global const float *dy, uint stride, uint rows, uint wide,
-                               uint fresh) {
-  for (uint j = 0; j < wide; j += VW) {
-    const uint lanes = min(wide - j, (uint)VW);
-    FV s = fresh ? (FV)(0.0f) : load_head(sum + j, lanes);
-    for (uint k = 0; k < rows; k++)
-      s += load_head(dy + (size_t)k * stride + j, lanes);
-    store_head(s, sum + j, lanes);
-  }
+/* sum[high] += the columns of a block of dy; fresh: = */
+INLINE void add_columns(__global float *sum, __global const float *dy, uint stride, uint rows, uint high, uint fresh) {
+  __attribute__((aligned(64))) float own[BLOCK_ROWS + VW];
+  for (uint i = 0; i < high; i += VW)
+    STOREV(fresh ? (FV)(0.0f) : load_head(sum + i, min(high - i, (uint)VW)), own + i);
+  for (uint k = 0; k < rows; k++)
+    for (uint i = 0; i < high; i += VW)
+      STOREV(LOADV(own + i) + load_head(dy + (size_t)k * stride + i, min(high - i, (uint)VW)), own + i);
+  for (uint i = 0; i < high; i += VW)
+    store_head(LOADV(own + i), sum + i, min(high - i, (uint)VW));
 }
 
 /* One tile of C += packed strips of dy times packed panel of x. */

@@ -3,6 +3,7 @@
 #include <string>
 #include <unordered_map>
 
+#define CL_TARGET_OPENCL_VERSION 120
 #include <clblast.h>
 
 extern "C" int ocl_clblast_stock(cl_device_id device, const char *kernel, size_t count, const char *const *names,

@@ -17,18 +17,25 @@
 #define OPTIONS 256
 
 /*
- * Register and block sizes on a CPU device. rows x two vectors is the register tile; a work-item's block of C is block_rows
- * (a multiple of rows) x block_columns; block_depth rows of the weight gradient's operands are packed at a time. A weight
- * gradient of fewer blocks than items is cut into slices of the rows as well.
+ * Register and block sizes on a CPU device. rows x two vectors is the register tile. A work-item's block of C is block_rows x
+ * block_columns; the weight gradient's is weight_rows x block_columns, of whose operands block_depth rows are packed at a
+ * time (they should fit into a core's second-level cache). A weight gradient of fewer blocks than items is cut into slices
+ * of the rows as well. All rows are multiples of the tile's.
  */
 struct cpu_tile {
-  uint32_t rows, block_rows, block_columns, block_depth, items;
+  uint32_t rows, block_rows, block_columns, block_depth, weight_rows, items;
 };
 static const struct cpu_tile cpu_tiles[] = {
-    {8, 96, 384, 128, 8}, {8, 192, 384, 256, 8}, {8, 48, 384, 128, 64}, {6, 96, 384, 128, 8}, {12, 96, 384, 128, 8},
+    {8, 96, 384, 128, 384, 8},
+    {8, 192, 384, 128, 192, 8},
+    {8, 48, 384, 128, 96, 64}, /* many cores, small caches */
+    {12, 96, 384, 128, 384, 8},
 };
 static const struct cpu_tile cpu_tiles_narrow[] = {
-    {6, 96, 384, 128, 8}, {6, 192, 384, 256, 8}, {6, 48, 384, 128, 64}, {4, 96, 384, 128, 8},
+    {6, 96, 384, 128, 192, 8},
+    {6, 192, 384, 128, 384, 8},
+    {6, 48, 384, 128, 96, 64},
+    {4, 96, 384, 128, 192, 8},
 };
 
 /* Tile of a work-group, its step down the depth, and a work-item's part of it on a GPU. */
@@ -117,7 +124,7 @@ static int kernel(const struct ocl_kernel **out, struct plm_device *device, uint
     const struct cpu_tile *t = cpu_tile(device, which);
     snprintf(options, sizeof options,
              " -DTILE_ROWS=%u -DBLOCK_ROWS=%u -DBLOCK_COLUMNS=%u -DBLOCK_DEPTH=%u -DSUM_CHUNK=%u -DLINE=1", t->rows,
-             t->block_rows, t->block_columns, t->block_depth, SUM_CHUNK_CPU);
+             t->weight_rows, t->block_columns, t->block_depth, SUM_CHUNK_CPU);
   } else {
     const struct gpu_tile *t = gpu_tile(device, which);
     snprintf(options, sizeof options,
@@ -228,7 +235,7 @@ static struct weight_plan weight_plan(const struct plm_device *device, const str
   uint32_t items, slice_least, step;
   if (device->traits.policy == OCL_CPU) {
     const struct cpu_tile *t = cpu_tile(device, which);
-    p.tile_out = even_tile(o->out, t->block_rows, t->rows);
+    p.tile_out = even_tile(o->out, t->weight_rows, t->rows);
     p.tile_in = even_tile(o->in, t->block_columns, 2 * device->traits.vector);
     items = t->items, slice_least = SLICE_ROWS_CPU, step = t->block_depth;
   } else {
@@ -357,7 +364,7 @@ static void name(const struct plm_device *device, const struct plm_op *op, uint3
     const struct cpu_tile *t = cpu_tile(device, which);
     if (op->kind == PLM_OP_LINEAR_GRAD_WEIGHT)
       snprintf(out, PLM_KERNELS_NAME, "own %" PRIu32 "x%" PRIu32 " block %" PRIu32 "x%" PRIu32 "x%" PRIu32 " items %" PRIu32,
-               t->rows, 2 * device->traits.vector, t->block_rows, t->block_columns, t->block_depth, t->items);
+               t->rows, 2 * device->traits.vector, t->weight_rows, t->block_columns, t->block_depth, t->items);
     else
       snprintf(out, PLM_KERNELS_NAME, "own %" PRIu32 "x%" PRIu32 " block %" PRIu32 "x%" PRIu32, t->rows,
                2 * device->traits.vector, t->block_rows, t->block_columns);
