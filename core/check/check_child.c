@@ -125,7 +125,10 @@ static void run_entry(const struct plm_check_plan *plan, struct plm_check_rig *r
   const double start = now();
   tell(fd, &begin);
   plm_guard_take(&guard);
+  const struct plm_plugin *before = rig->plugin;
   plan->tests[i]->run(&outcome, rig, &plan->entries[i]);
+  if (!before && rig->plugin) /* level 0 makes its own */
+    tell_subject(fd, rig);
   if (plm_guard_check(&guard, "the case", &err))
     plm_check_fail(&outcome, "%s", err.text);
   tell_end(fd, i, now() - start, &outcome);

@@ -10,7 +10,7 @@ enum plm_check_need { PLM_NEED_FILE, PLM_NEED_PLUGIN, PLM_NEED_SIDES };
 /* A child process at work. */
 struct plm_check_rig {
   const struct plm_check_options *options;
-  struct plm_plugin *plugin, *reference; /* PLM_NEED_PLUGIN: the tested one; PLM_NEED_SIDES: both */
+  struct plm_plugin *plugin, *reference; /* PLM_NEED_PLUGIN: the tested one; PLM_NEED_SIDES: both; PLM_NEED_FILE: NULL */
   uint32_t device;                       /* of the tested one */
   struct plm_device_info info;
   struct plm_side tested, oracle; /* PLM_NEED_SIDES: open */

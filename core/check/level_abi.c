@@ -86,8 +86,13 @@ static int load_as_asked(struct plm_check_outcome *out, struct plm_check_rig *ri
 
 static void test_load(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
   struct plm_plugin *plugin = NULL;
+  struct plm_error err = PLM_ERROR_INIT;
   (void)entry;
-  load_as_asked(out, rig, &plugin);
+  if (load_as_asked(out, rig, &plugin) ||
+      plm_check_must(out, plm_plugin_device(&rig->device, plugin, rig->options->device, &err), &err, "device") ||
+      plm_check_must(out, plm_plugin_describe(&rig->info, plugin, rig->device, &err), &err, "device_info"))
+    return;
+  rig->plugin = plugin; /* the report says whom it is about */
 }
 
 /* The entry function returns a static card and does nothing else. */
