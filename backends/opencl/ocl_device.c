@@ -260,10 +260,12 @@ int ocl_buffer_create(struct plm_device *device, uint64_t bytes, uint32_t kind, 
   struct plm_buffer *buffer = ocl_allocate(device->host, sizeof *buffer, "buffer", err);
   if (!buffer)
     return PLM_E_NO_MEMORY;
+  /* PoCL 3.1 otherwise takes the memory at the first use, and ends the process by an assertion when there is none. */
+  const cl_mem_flags flags = CL_MEM_READ_WRITE | (device->traits.is_cpu ? CL_MEM_ALLOC_HOST_PTR : 0);
   cl_int failed;
   buffer->device = device;
   buffer->bytes = bytes;
-  buffer->memory = clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes, NULL, &failed);
+  buffer->memory = clCreateBuffer(device->context, flags, bytes, NULL, &failed);
   if (failed) {
     ocl_release(device->host, buffer);
     return ocl_fail(err, device, NULL, NULL, failed, "clCreateBuffer of %" PRIu64 " bytes, %" PRIu64 " in use", bytes,
