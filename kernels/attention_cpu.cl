@@ -157,6 +157,15 @@ INLINE void rows_add(__global float *c, __global const float *a, const uint a_ro
 
 /* ---------------------------------------------------------------- packing */
 
+/* to[0..HEAD) = factor * x. */
+INLINE void copy(__global float *to, __global const float *x, const float factor) {
+  uint j = 0;
+  for (; j + VW <= HEAD; j += VW)
+    STOREV(factor * LOADV(x + j), to + j);
+  for (; j < HEAD; j++)
+    to[j] = factor * x[j];
+}
+
 /* to[0..HEAD) = factor * x, rotated to the position; sign -1 rotates back. */
 INLINE void turn(__global float *to, __global const float *x, const struct head *h, uint token, const float factor,
                  const float sign) {
@@ -178,17 +187,8 @@ INLINE void turn(__global float *to, __global const float *x, const struct head 
   }
 #endif
 #else
-  for (uint j = 0; j < HEAD; j++)
-    to[j] = factor * x[j];
+  copy(to, x, factor);
 #endif
-}
-
-INLINE void copy(__global float *to, __global const float *x) {
-  uint j = 0;
-  for (; j + VW <= HEAD; j += VW)
-    STOREV(LOADV(x + j), to + j);
-  for (; j < HEAD; j++)
-    to[j] = x[j];
 }
 
 INLINE void zero(__global float *to, uint floats) {
@@ -217,7 +217,7 @@ INLINE void pack_turned(__global float *to, const struct head *h, uint third, ui
 /* Rows stride apart into [padded][ROW]. */
 INLINE void pack(__global float *to, __global const float *x, uint stride, uint length, uint padded) {
   for (uint t = 0; t < length; t++)
-    copy(to + t * ROW, x + t * stride);
+    copy(to + t * ROW, x + t * stride, 1.0f);
   zero_rest(to, length, padded);
 }
 
@@ -258,15 +258,30 @@ INLINE float row_exp(__global float *scores, const float most, const uint keys) 
   return sum_lanes(sum + other);
 }
 
-struct rows {
-  float most[MR], sum[MR];
+/* Scratch of a head. q, k, v: rows of ROW floats, q times scale * log2 e; of MR queries: scores [MR][STRIDE], what they mix
+ * of V [MR][ROW], vectors of maxima [MR][VW], the maximum and sum so far. */
+struct pass {
+  __global float *q, *k, *v, *panels, *scores, *mixed, *maxima, *most, *sum;
 };
 
-/* One piece of up to KEYS keys for MR queries from query on; row i sees keys below limit, and below query+i+1 when CAUSAL. */
-INLINE void attend_piece(struct rows *r, __global float *o, __global float *scores, __global const float *q,
-                         __global const float *panels, __global const float *v, uint query, uint limit, uint key,
-                         uint keys) {
-  const uint padded = UP(keys, NR), least = CAUSAL ? min(query + 1, limit) : limit;
+INLINE struct pass pass_of(__global float *at, const uint length) {
+  const uint keys = UP(length, NR);
+  struct pass s;
+  s.q = at;
+  s.k = s.q + UP(length, MR) * ROW;
+  s.v = s.k + keys * ROW;
+  s.panels = s.v + keys * ROW;
+  s.scores = s.panels + UP(keys * HEAD, 16);
+  s.mixed = s.scores + MR * STRIDE;
+  s.maxima = s.mixed + MR * ROW;
+  s.most = s.maxima + MR * VW;
+  s.sum = s.most + MR;
+  return s;
+}
+
+/* Scores and their row maxima of MR queries with up to KEYS keys, of which query i sees those below its limit. */
+INLINE void piece_scores(const struct pass *s, const uint query, const uint key, const uint padded, const uint limit) {
+  const uint least = CAUSAL ? min(query + 1, limit) : limit;
   FV most[MR];
   UNROLL(MR)
   for (int i = 0; i < MR; i++)
@@ -276,76 +291,78 @@ INLINE void attend_piece(struct rows *r, __global float *o, __global float *scor
     UNROLL(MR)
     for (int i = 0; i < MR * 2; i++)
       acc[i] = 0.0f;
-    tile(acc, 2, q, ROW, 1, panels + (key + j) * HEAD, NR, HEAD);
+    tile(acc, 2, s->q + query * ROW, ROW, 1, s->panels + (key + j) * HEAD, NR, HEAD);
     UNROLL(MR)
     for (int i = 0; i < MR; i++) {
-      STOREV(acc[2 * i], scores + i * STRIDE + j);
-      STOREV(acc[2 * i + 1], scores + i * STRIDE + j + VW);
+      STOREV(acc[2 * i], s->scores + i * STRIDE + j);
+      STOREV(acc[2 * i + 1], s->scores + i * STRIDE + j + VW);
     }
-    if (key + j + NR <= least) {
-      UNROLL(MR)
-      for (int i = 0; i < MR; i++)
-        most[i] = MAX_OF(most[i], MAX_OF(acc[2 * i], acc[2 * i + 1]));
-    } else {
+    if (key + j + NR > least) {
+      for (uint i = 0; i < MR; i++)
+        mask_row(s->scores + i * STRIDE + j, key + j, CAUSAL ? min(query + i + 1, limit) : limit);
       UNROLL(MR)
       for (int i = 0; i < MR; i++) {
-        mask_row(scores + i * STRIDE + j, key + j, CAUSAL ? min(query + i + 1, limit) : limit);
-        FV a = LOADV(scores + i * STRIDE + j), b = LOADV(scores + i * STRIDE + j + VW);
-        most[i] = MAX_OF(most[i], MAX_OF(a, b));
+        acc[2 * i] = LOADV(s->scores + i * STRIDE + j);
+        acc[2 * i + 1] = LOADV(s->scores + i * STRIDE + j + VW);
       }
     }
+    UNROLL(MR)
+    for (int i = 0; i < MR; i++)
+      most[i] = MAX_OF(most[i], MAX_OF(acc[2 * i], acc[2 * i + 1]));
   }
   UNROLL(MR)
-  for (int i = 0; i < MR; i++) {
-    const float here = lanes_max(most[i]), top = key > 0 ? MAX_OF(r->most[i], here) : here;
+  for (int i = 0; i < MR; i++)
+    STOREV(most[i], s->maxima + i * VW);
+}
+
+/* One piece of up to KEYS keys for MR queries. */
+INLINE void attend_piece(const struct pass *s, const uint query, const uint key, const uint keys, const uint limit) {
+  const uint padded = UP(keys, NR);
+  piece_scores(s, query, key, padded, limit);
+  for (uint i = 0; i < MR; i++) {
+    const float here = lanes_max(LOADV(s->maxima + i * VW)), top = MAX_OF(s->most[i], here);
     /* While all scores are minus infinity, subtracting their maximum would make them not-a-number. */
     const float base = top == -INFINITY ? 0.0f : top;
     if (key > 0) {
-      const float shrink = exp2_1(r->most[i] - base);
-      r->sum[i] *= shrink;
+      const float shrink = exp2_1(s->most[i] - base);
+      s->sum[i] *= shrink;
       for (uint d = 0; d < ROW; d += VW)
-        STOREV(LOADV(o + i * ROW + d) * shrink, o + i * ROW + d);
+        STOREV(LOADV(s->mixed + i * ROW + d) * shrink, s->mixed + i * ROW + d);
     }
-    r->most[i] = top;
-    r->sum[i] += row_exp(scores + i * STRIDE, base, padded);
+    s->most[i] = top;
+    s->sum[i] += row_exp(s->scores + i * STRIDE, base, padded);
   }
-  rows_add(o, scores, STRIDE, 1, v + key * ROW, keys);
+  rows_add(s->mixed, s->scores, STRIDE, 1, s->v + key * ROW, keys);
 }
 
 /* o and lse of MR queries from query on. */
-INLINE void attend_rows(__global float *o, __global float *lse, const uint heads, __global float *mixed,
-                        __global float *scores, __global const float *q, __global const float *panels,
-                        __global const float *v, const uint query, const uint length) {
+INLINE void attend_rows(__global float *o, __global float *lse, const uint heads, const struct pass *s,
+                        const uint query, const uint length) {
   const uint rows = min(length - query, (uint)MR), keys = CAUSAL ? query + rows : length;
-  struct rows r;
-  UNROLL(MR)
-  for (int i = 0; i < MR; i++)
-    r.most[i] = r.sum[i] = 0.0f;
-  zero(mixed, MR * ROW);
+  zero(s->mixed, MR * ROW);
+  for (uint i = 0; i < MR; i++) {
+    s->most[i] = -INFINITY;
+    s->sum[i] = 0.0f;
+  }
   for (uint key = 0; key < keys; key += KEYS)
-    attend_piece(&r, mixed, scores, q + query * ROW, panels, v, query, keys, key, min(keys - key, (uint)KEYS));
-  UNROLL(MR)
-  for (int i = 0; i < MR; i++)
-    if (i < rows) {
-      const size_t at = (size_t)(query + i) * heads;
-      const float inverse = 1.0f / r.sum[i];
-      for (uint d = 0; d < HEAD; d++)
-        o[at * HEAD + d] = mixed[i * ROW + d] * inverse;
-      lse[at] = r.sum[i] == 0.0f ? NAN : FMA(LN_2, r.most[i], log(r.sum[i]));
-    }
+    attend_piece(s, query, key, min(keys - key, (uint)KEYS), keys);
+  for (uint i = 0; i < rows; i++) {
+    const size_t at = (size_t)(query + i) * heads;
+    copy(o + at * HEAD, s->mixed + i * ROW, 1.0f / s->sum[i]);
+    lse[at] = s->sum[i] == 0.0f ? NAN : FMA(LN_2, s->most[i], log(s->sum[i]));
+  }
 }
 
 INLINE void attend_head(const struct head *h, __global float *o, __global float *lse, const uint heads,
                         const float scale, __global float *work) {
-  const uint keys = UP(h->length, NR), queries = UP(h->length, MR);
-  __global float *q = work, *k = q + queries * ROW, *v = k + keys * ROW, *panels = v + keys * ROW;
-  __global float *scores = panels + UP(keys * HEAD, 16), *mixed = scores + MR * STRIDE;
-  pack_turned(q, h, 0, queries, scale * LOG2_E);
-  pack_turned(k, h, 1, keys, 1.0f);
-  pack_panels(panels, k, keys);
-  pack(v, h->qkv + 2 * (h->stride / 3), h->stride, h->length, keys);
+  const struct pass s = pass_of(work, h->length);
+  const uint keys = UP(h->length, NR);
+  pack_turned(s.q, h, 0, UP(h->length, MR), scale * LOG2_E);
+  pack_turned(s.k, h, 1, keys, 1.0f);
+  pack_panels(s.panels, s.k, keys);
+  pack(s.v, h->qkv + 2 * (h->stride / 3), h->stride, h->length, keys);
   for (uint query = 0; query < h->length; query += MR)
-    attend_rows(o, lse, heads, mixed, scores, q, panels, v, query, h->length);
+    attend_rows(o, lse, heads, &s, query, h->length);
 }
 
 /* Before the others: the counter of heads taken, at the start of the workspace; with bad offsets all are taken. */
@@ -522,7 +539,7 @@ INLINE void grad_unpack(__global float *to, const struct grad *g, const struct h
   for (uint t = 0; t < h->length; t++) {
     turn(to + t * h->stride, g->dq + t * ROW, h, t, scale, -1.0f);
     turn(to + t * h->stride + third, g->dk + t * ROW, h, t, LN_2, -1.0f);
-    copy(to + t * h->stride + 2 * third, g->dv + t * ROW);
+    copy(to + t * h->stride + 2 * third, g->dv + t * ROW, 1.0f);
   }
 }
 

@@ -148,6 +148,22 @@ INLINE float max_lanes(FV x) {
 INLINE FV exp_of(FV x) { EXP_BODY(FV, IV, x) }
 INLINE float exp_1(float x) { EXP_BODY(float, int, x) }
 
+/* 2^x; infinite from 127.5 on, results below 2^-126 are 0. Polynomial: relative minimax of degree 6 on [-1/2, 1/2]. */
+#define EXP2_BODY(F, I, x)                                               \
+  const F above = (x) < (F)(-127.0f) ? (F)(-127.0f) : (x);               \
+  const F c = above > (F)(128.0f) ? (F)(128.0f) : above;                 \
+  const F rounded = c + ROUND_MAGIC, f = c - (rounded - ROUND_MAGIC);    \
+  F p = FMA(f, (F)(0.00015353259f), (F)(0.0013399003f));                 \
+  p = FMA(p, f, (F)(0.009618439f));                                      \
+  p = FMA(p, f, (F)(0.05550332f));                                       \
+  p = FMA(p, f, (F)(0.24022648f));                                       \
+  p = FMA(p, f, (F)(0.6931472f));                                        \
+  p = FMA(p, f, (F)(1.0f));                                              \
+  return p * JOIN(as_, F)(JOIN(as_, I)(rounded) << 23);
+
+INLINE FV exp2_of(FV x) { EXP2_BODY(FV, IV, x) }
+INLINE float exp2_1(float x) { EXP2_BODY(float, int, x) }
+
 /*
  * Phi(-|x|) and exp(-x^2/2): Phi(-|x|) = exp(-x^2/2) erfcx(|x|/sqrt 2)/2, and erfcx/2 is a polynomial of degree 8 in
  * t = 1/(1 + 0.425 |x|/sqrt 2) (the form of Abramowitz and Stegun 7.1.26, fitted for least relative error).

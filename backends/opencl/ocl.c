@@ -32,6 +32,8 @@ static const struct family families[PLM_OP_COUNT] = {
     [PLM_OP_GELU_GRAD] = {ocl_gelu_grad_run, NULL, NULL},
     [PLM_OP_ADD] = {ocl_add_run, NULL, NULL},
     [PLM_OP_ROTARY] = {ocl_rotary_run, NULL, NULL},
+    [PLM_OP_ATTENTION] = {ocl_attention_run, ocl_attention_workspace, ocl_attention_judge},
+    [PLM_OP_ATTENTION_GRAD] = {ocl_attention_run, ocl_attention_workspace, ocl_attention_judge},
     [PLM_OP_GATHER_ROWS] = {ocl_gather_rows_run, NULL, NULL},
     [PLM_OP_SCATTER_ROWS] = {ocl_scatter_rows_run, NULL, NULL},
     [PLM_OP_SOFTMAX_LOSS] = {ocl_softmax_loss_run, NULL, NULL},
@@ -46,6 +48,8 @@ static const uint32_t taken[PLM_OP_COUNT] = {
     [PLM_OP_LINEAR] = PLM_FLAG_BIAS | PLM_FLAG_GELU | PLM_FLAG_RESIDUAL,
     [PLM_OP_LINEAR_GRAD_INPUT] = PLM_FLAG_GELU,
     [PLM_OP_LINEAR_GRAD_WEIGHT] = PLM_FLAG_BIAS,
+    [PLM_OP_ATTENTION] = PLM_FLAG_CAUSAL | PLM_FLAG_ROTARY,
+    [PLM_OP_ATTENTION_GRAD] = PLM_FLAG_CAUSAL | PLM_FLAG_ROTARY,
 };
 
 static uint64_t workspace_bytes(const struct plm_device *device, const struct plm_op *op) {

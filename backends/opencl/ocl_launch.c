@@ -70,8 +70,7 @@ int ocl_fault_error(struct plm_error *err, const int32_t fault[4]) {
 
 /* ---------------------------------------------------------------- launches */
 
-/* Into how many pieces a launch of so many work-groups along its axis is cut. */
-static uint64_t pieces_of(const struct plm_device *device, uint64_t groups, double flops, double bytes) {
+uint64_t ocl_pieces(const struct plm_device *device, uint64_t groups, double flops, double bytes) {
   const double seconds = fmax(flops / device->traits.flops_floor, bytes / device->traits.bytes_floor);
   const double wanted = device->launch_seconds > 0 ? ceil(seconds / device->launch_seconds) : 1;
   return wanted <= 1 ? 1 : wanted >= (double)groups ? groups : (uint64_t)wanted;
@@ -105,7 +104,7 @@ int ocl_enqueue(struct ocl_launch *launch, cl_uint dims, const size_t *global, c
     size[d] = global[d];
   }
   const uint64_t groups = axis < 0 ? 1 : global[axis] / local[axis];
-  const uint64_t pieces = pieces_of(device, groups, flops, bytes);
+  const uint64_t pieces = ocl_pieces(device, groups, flops, bytes);
   if (pieces == 1)
     return enqueue_piece(launch, dims, NULL, size, local, err);
   const uint64_t step = ocl_groups(groups, pieces) * local[axis];

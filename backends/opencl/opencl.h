@@ -272,6 +272,9 @@ int ocl_sum_two_partials(struct plm_queue *queue, const struct plm_op *op, const
 
 /* ---------------------------------------------------------------- families of ops */
 
+/* Into how many launches so many work-groups are cut. For kernels that share out their work otherwise. */
+uint64_t ocl_pieces(const struct plm_device *device, uint64_t groups, double flops, double bytes);
+
 static inline uint64_t ocl_up(uint64_t x, uint64_t step) { return (x + step - 1) / step * step; }
 static inline uint64_t ocl_groups(uint64_t x, uint64_t step) { return (x + step - 1) / step; }
 
@@ -288,6 +291,9 @@ uint64_t ocl_embed_grad_workspace(const struct plm_device *device, const struct 
 int ocl_gather_rows_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_scatter_rows_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_rotary_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
+int ocl_attention_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err); /* and attention_grad */
+uint64_t ocl_attention_workspace(const struct plm_device *device, const struct plm_op *op);
+void ocl_attention_judge(struct plm_verdict *out, const struct plm_device *device, const struct plm_op *op);
 int ocl_layer_norm_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 int ocl_layer_norm_grad_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err);
 uint64_t ocl_layer_norm_grad_workspace(const struct plm_device *device, const struct plm_op *op);
