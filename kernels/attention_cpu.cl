@@ -9,7 +9,7 @@
  * Milakov and Gimelshein (2018). Gradient: blocks of GRAD_KEYS keys meet blocks of GRAD_QUERIES queries once; P comes back
  * from the log-sum-exp, and P and dA of the block feed dQ, dK and dV while they are in L1 or L2.
  *
- * -D HEAD: head size. -D ROTARY, -D CAUSAL: 0 or 1.
+ * -D HEAD: head size. -D ROTARY, -D CAUSAL, -D GRAD (which of the two ops): 0 or 1.
  */
 
 /* Rows of a register tile: MR x 2 accumulators, two vectors of B and a broadcast fill the register file. */
@@ -234,6 +234,66 @@ INLINE void pack_panels(__global float *panels, __global const float *rows, uint
   }
 }
 
+/* ---------------------------------------------------------------- heads */
+
+/* Before each launch of the others: the next head to take, at the start of the workspace; with bad offsets, none is left. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention_start(VIEW(int, work), VIEW(const int, offsets),
+                                                                             const uint sequences, const uint tokens,
+                                                                             const uint length_max, const uint begin, FAULT) {
+  __global const int *offsets = AT(offsets);
+  int good = offsets[0] == 0 && (uint)offsets[sequences] == tokens;
+  if (!good)
+    REPORT(sequences, offsets[sequences], tokens + 1);
+  for (uint s = 0; s < sequences && good; s++)
+    if (offsets[s + 1] < offsets[s]) {
+      REPORT(s + 1, offsets[s + 1], -1);
+      good = 0;
+    } else if ((uint)(offsets[s + 1] - offsets[s]) > length_max) {
+      REPORT(s + 1, offsets[s + 1], offsets[s] + length_max + 1);
+      good = 0;
+    }
+  AT(work)[0] = good ? begin : INT_MAX;
+}
+
+/* What both kernels of heads are given. room: floats of scratch for each work-item; end: heads to take, of all sequences. */
+#define HEADS_IN                                                                                                   \
+  VIEW(const float, qkv), VIEW(const int, offsets), VIEW(const int, positions), VIEW(const float, cosine),         \
+      VIEW(const float, sine), VIEW(float, work), const ulong room, const uint heads, const uint table_rows,       \
+      const float scale, const uint end, FAULT
+
+#define MY_ROOM (AT(work) + COUNTER_FLOATS + get_global_id(0) * room)
+
+INLINE uint next_head(__global float *work) { return (uint)atomic_inc((volatile __global int *)work); }
+
+#define HEAD_OF(sequence, head)                                                                              \
+  head_of(AT(qkv), AT(offsets), AT(positions), AT(cosine), AT(sine), table_rows, sequence, head, heads)
+
+INLINE struct head head_of(__global const float *qkv, __global const int *offsets, __global const int *positions,
+                           __global const float *cosine, __global const float *sine, const uint table_rows,
+                           const uint sequence, const uint head, const uint heads) {
+  const uint first = offsets[sequence];
+  struct head h;
+  h.first = first;
+  h.length = offsets[sequence + 1] - first;
+  h.stride = 3 * heads * HEAD;
+  h.qkv = qkv + (size_t)first * h.stride + head * HEAD;
+  h.positions = positions + first;
+  h.cosine = cosine;
+  h.sine = sine;
+  h.table_rows = table_rows;
+  return h;
+}
+
+/* Reports positions that have no row in the tables. */
+INLINE void check_positions(FAULT, const struct head *h) {
+#if ROTARY
+  for (uint t = 0; t < h->length; t++)
+    if ((uint)h->positions[t] >= h->table_rows)
+      REPORT(h->first + t, h->positions[t], h->table_rows);
+#endif
+}
+
+#if !GRAD
 /* ---------------------------------------------------------------- attention */
 
 #define KEYS 512
@@ -365,65 +425,8 @@ INLINE void attend_head(const struct head *h, __global float *o, __global float 
     attend_rows(o, lse, heads, &s, query, h->length);
 }
 
-/* Before the others: the counter of heads taken, at the start of the workspace; with bad offsets all are taken. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention_start(VIEW(int, work), VIEW(const int, offsets),
-                                                                             const uint sequences, const uint tokens,
-                                                                             const uint length_max, FAULT) {
-  __global const int *offsets = AT(offsets);
-  int good = offsets[0] == 0 && (uint)offsets[sequences] == tokens;
-  if (!good)
-    REPORT(sequences, offsets[sequences], tokens + 1);
-  for (uint s = 0; s < sequences && good; s++)
-    if (offsets[s + 1] < offsets[s]) {
-      REPORT(s + 1, offsets[s + 1], -1);
-      good = 0;
-    } else if ((uint)(offsets[s + 1] - offsets[s]) > length_max) {
-      REPORT(s + 1, offsets[s + 1], offsets[s] + length_max + 1);
-      good = 0;
-    }
-  AT(work)[0] = good ? 0 : INT_MAX;
-}
-
-/* What both kernels of heads are given. room: floats of scratch for each work-item; end: heads to take, of all sequences. */
-#define HEADS_IN                                                                                                   \
-  VIEW(const float, qkv), VIEW(const int, offsets), VIEW(const int, positions), VIEW(const float, cosine),         \
-      VIEW(const float, sine), VIEW(float, work), const ulong room, const uint heads, const uint table_rows,       \
-      const float scale, const uint end, FAULT
-
-#define SCRATCH (AT(work) + COUNTER_FLOATS + get_global_id(0) * room)
-
-INLINE uint next_head(__global float *work) { return (uint)atomic_inc((volatile __global int *)work); }
-
-#define HEAD_OF(sequence, head)                                                                              \
-  head_of(AT(qkv), AT(offsets), AT(positions), AT(cosine), AT(sine), table_rows, sequence, head, heads)
-
-INLINE struct head head_of(__global const float *qkv, __global const int *offsets, __global const int *positions,
-                           __global const float *cosine, __global const float *sine, const uint table_rows,
-                           const uint sequence, const uint head, const uint heads) {
-  const uint first = offsets[sequence];
-  struct head h;
-  h.first = first;
-  h.length = offsets[sequence + 1] - first;
-  h.stride = 3 * heads * HEAD;
-  h.qkv = qkv + (size_t)first * h.stride + head * HEAD;
-  h.positions = positions + first;
-  h.cosine = cosine;
-  h.sine = sine;
-  h.table_rows = table_rows;
-  return h;
-}
-
-/* Reports positions that have no row in the tables. */
-INLINE void check_positions(FAULT, const struct head *h) {
-#if ROTARY
-  for (uint t = 0; t < h->length; t++)
-    if ((uint)h->positions[t] >= h->table_rows)
-      REPORT(h->first + t, h->positions[t], h->table_rows);
-#endif
-}
-
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
-  __global float *scratch = SCRATCH;
+  __global float *scratch = MY_ROOM;
   for (uint item = next_head(AT(work)); item < end; item = next_head(AT(work))) {
     const uint sequence = item / heads, head = item - sequence * heads;
     const struct head h = HEAD_OF(sequence, head);
@@ -434,6 +437,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(HEADS_IN,
   }
 }
 
+#else
 /* ---------------------------------------------------------------- attention_grad */
 
 #define GRAD_KEYS 96 /* both multiples of MR, GRAD_KEYS of NR */
@@ -545,7 +549,7 @@ INLINE void grad_unpack(__global float *to, const struct grad *g, const struct h
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 attention_grad(HEADS_IN, VIEW(const float, o), VIEW(const float, lse), VIEW(const float, d_o), VIEW(float, dqkv)) {
-  __global float *scratch = SCRATCH;
+  __global float *scratch = MY_ROOM;
   for (uint item = next_head(AT(work)); item < end; item = next_head(AT(work))) {
     const uint sequence = item / heads, head = item - sequence * heads;
     const struct head h = HEAD_OF(sequence, head);
@@ -560,3 +564,5 @@ attention_grad(HEADS_IN, VIEW(const float, o), VIEW(const float, lse), VIEW(cons
     grad_unpack(AT(dqkv) + (size_t)h.first * h.stride + head * HEAD, &g, &h, scale);
   }
 }
+
+#endif

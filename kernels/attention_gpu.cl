@@ -8,7 +8,7 @@
  * Work-groups are numbered over slots and heads. offsets live on the device, so the host launches T/BLOCK + S slots:
  * sequence s begins at slot offsets[s]/BLOCK + s, which leaves it at least as many as it has blocks.
  *
- * -D HEAD: head size. -D ROTARY, -D CAUSAL: 0 or 1. -D BLOCK, -D SPLIT, -D TILE: see above.
+ * -D HEAD: head size. -D ROTARY, -D CAUSAL, -D GRAD (which of the two ops): 0 or 1. -D BLOCK, -D SPLIT, -D TILE: see above.
  */
 
 #define SIZE (BLOCK * SPLIT)                                  /* work-items of a group */
@@ -173,6 +173,7 @@ INLINE float parts_sum(__local const float *parts, const uint j, const uint row)
   return sum;
 }
 
+#if !GRAD
 /* ---------------------------------------------------------------- attention */
 
 KERNEL_OF_BLOCKS attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
@@ -223,6 +224,7 @@ KERNEL_OF_BLOCKS attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
   }
 }
 
+#else
 /* ---------------------------------------------------------------- attention_grad */
 
 /* delta of every row and head: the product of o and d_o. */
@@ -347,3 +349,5 @@ KERNEL_OF_BLOCKS attention_grad_kv(GRAD_IN) {
   }
   block_turn_back(to, &k_side, &p, id);
 }
+
+#endif

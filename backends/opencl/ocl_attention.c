@@ -67,14 +67,15 @@ static int cpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const 
                       const struct attention *a, const char *name, struct plm_error *err) {
   const struct ocl_kernel *kernel;
   char options[64];
-  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d", (int)a->size, a->rotary, a->causal);
+  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d -DGRAD=%d", (int)a->size, a->rotary,
+           a->causal, a->grad);
   const int code = ocl_kernel(&kernel, queue->device, "attention_cpu", options, name, err);
   if (!code)
     ocl_begin(launch, queue, op, kernel);
   return code;
 }
 
-static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const struct attention *a,
+static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, uint64_t begin,
                      struct plm_error *err) {
   const size_t one = 1;
   struct ocl_launch launch;
@@ -86,11 +87,12 @@ static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const str
   ocl_arg_u32(&launch, (uint32_t)a->sequences);
   ocl_arg_u32(&launch, (uint32_t)a->tokens);
   ocl_arg_u32(&launch, (uint32_t)a->length_max);
+  ocl_arg_u32(&launch, (uint32_t)begin);
   ocl_arg_fault(&launch, OCL_OFFSETS);
   return ocl_enqueue(&launch, 1, &one, &one, -1, 0, 4.0 * (double)a->sequences, err);
 }
 
-/* The heads that no earlier launch has taken, up to end. */
+/* Heads from where cpu_start began up to end. */
 static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, uint64_t end,
                      struct plm_error *err) {
   const size_t one = 1, threads = threads_of(queue->device);
@@ -124,9 +126,12 @@ static int cpu_run(struct plm_queue *queue, const struct plm_op *op, const struc
   const struct plm_device *device = queue->device;
   const uint64_t heads = a->sequences * a->heads;
   const uint64_t pieces = ocl_pieces(device, heads, flops_of(a), 0);
-  int code = cpu_start(queue, op, a, err);
-  for (uint64_t piece = 1; piece <= pieces && !code; piece++)
-    code = cpu_heads(queue, op, a, heads * piece / pieces, err);
+  int code = PLM_OK;
+  for (uint64_t piece = 0; piece < pieces && !code; piece++) {
+    code = cpu_start(queue, op, a, heads * piece / pieces, err);
+    if (!code)
+      code = cpu_heads(queue, op, a, heads * (piece + 1) / pieces, err);
+  }
   return code;
 }
 
@@ -165,8 +170,8 @@ static int gpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const 
                       const struct attention *a, const struct tiles *t, const char *name, struct plm_error *err) {
   const struct ocl_kernel *kernel;
   char options[128];
-  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d -DBLOCK=%d -DSPLIT=%d -DTILE=%d",
-           (int)a->size, a->rotary, a->causal, (int)t->block, (int)t->split, (int)t->tile);
+  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d -DGRAD=%d -DBLOCK=%d -DSPLIT=%d -DTILE=%d",
+           (int)a->size, a->rotary, a->causal, a->grad, (int)t->block, (int)t->split, (int)t->tile);
   const int code = ocl_kernel(&kernel, queue->device, "attention_gpu", options, name, err);
   if (!code)
     ocl_begin(launch, queue, op, kernel);
