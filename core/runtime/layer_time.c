@@ -250,7 +250,8 @@ static void report(FILE *out) {
     for (size_t i = 0; i < count; i++)
       print_row(out, &sums[i], "", total);
     fprintf(out, "\n");
-    qsort(layer.items, layer.count, sizeof *layer.items, slower_first);
+    if (layer.count)
+      qsort(layer.items, layer.count, sizeof *layer.items, slower_first);
     print_head(out, "op and shape (mean rows)", layer.kernels != NULL);
     for (size_t i = 0; i < layer.count; i++) {
       char shape[PLM_OP_TEXT];
