@@ -107,6 +107,10 @@ struct plm_judgement {
   uint64_t wrong, checked; /* elements */
   double worst;            /* largest error in units of what is allowed; infinite for a wrong NaN */
   char text[256];          /* the first wrong element, "" when there is none */
+  /* What text says: of the operand with the first wrong element. */
+  uint32_t operand;
+  uint64_t element, operand_wrong, operand_checked;
+  double got, expected, allowed;
 };
 
 /*
@@ -115,6 +119,9 @@ struct plm_judgement {
  */
 void plm_case_judge(struct plm_judgement *out, const struct plm_case *c, const struct plm_bounds *bounds,
                     const struct plm_result *got, const struct plm_result *expected);
+
+/* Writes the text anew: for who knows the first wrong element of this operand by another number. */
+void plm_judgement_write(struct plm_judgement *judgement, const char *operand, uint64_t element);
 
 /* The name of the first output whose bits differ between two results, NULL when all are equal. */
 const char *plm_case_differs(const struct plm_case *c, const struct plm_result *a, const struct plm_result *b);

@@ -19,23 +19,38 @@ static double error_of(double got, double expected, double magnitude, double all
   return allowed > 0 ? fabs(got - expected) / allowed : INFINITY;
 }
 
+void plm_judgement_write(struct plm_judgement *judgement, const char *operand, uint64_t element) {
+  judgement->element = element;
+  snprintf(judgement->text, sizeof judgement->text,
+           "%s[%" PRIu64 "] = %.9g, the reference has %.9g, allowed error %.3g (%" PRIu64 " of %" PRIu64 " wrong)", operand,
+           element, judgement->got, judgement->expected, judgement->allowed, judgement->operand_wrong,
+           judgement->operand_checked);
+}
+
 static void judge_operand(struct plm_judgement *out, const struct plm_case *c, const struct plm_bounds *bounds,
                           uint32_t k, const float *got, const float *expected) {
+  const int first = out->wrong == 0; /* operand with wrong elements */
   uint64_t wrong = 0;
-  char first[160] = "";
   for (uint64_t i = 0; i < c->operands[k].count; i++) {
     const double allowed = plm_bounds_allowed(bounds, k, i);
     const double magnitude = bounds->length[k] ? bounds->magnitude[k][i] : 0;
     const double error = error_of(got[i], expected[i], magnitude, allowed);
     out->worst = fmax(out->worst, error);
-    if (error > 1 && wrong++ == 0)
-      snprintf(first, sizeof first, "%s[%" PRIu64 "] = %.9g, the reference has %.9g, allowed error %.3g",
-               c->operands[k].name, i, (double)got[i], (double)expected[i], allowed);
+    if (error > 1 && wrong++ == 0 && first) {
+      out->operand = k;
+      out->element = i;
+      out->got = got[i];
+      out->expected = expected[i];
+      out->allowed = allowed;
+    }
   }
   out->checked += c->operands[k].count;
-  if (wrong && !out->text[0])
-    snprintf(out->text, sizeof out->text, "%s (%" PRIu64 " of %" PRIu64 " wrong)", first, wrong, c->operands[k].count);
   out->wrong += wrong;
+  if (!wrong || !first)
+    return;
+  out->operand_wrong = wrong;
+  out->operand_checked = c->operands[k].count;
+  plm_judgement_write(out, c->operands[k].name, out->element);
 }
 
 void plm_case_judge(struct plm_judgement *out, const struct plm_case *c, const struct plm_bounds *bounds,

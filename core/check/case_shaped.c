@@ -227,13 +227,19 @@ static uint32_t *heads_of(struct plm_op *op) {
   return op->kind == PLM_OP_ATTENTION_GRAD ? &op->u.attention_grad.heads : &op->u.attention.heads;
 }
 
+/* Words of a head in a row of so many: one of lse, else the head's size. */
+static uint64_t head_words(const struct plm_case *c, uint64_t width) {
+  struct plm_op op = c->op;
+  const uint32_t size = op.kind == PLM_OP_ATTENTION_GRAD ? op.u.attention_grad.head_size : op.u.attention.head_size;
+  return width == *heads_of(&op) ? 1 : size;
+}
+
 /* Some heads of some rows: of q, k and v, of an output, or of lse, by the words of a row. */
 static void take_heads(uint32_t *to, const uint32_t *from, const struct plm_case *c, uint64_t width,
                        const struct part *part) {
   struct plm_op op = c->op;
   const uint32_t heads = *heads_of(&op);
-  const uint32_t size = op.kind == PLM_OP_ATTENTION_GRAD ? op.u.attention_grad.head_size : op.u.attention.head_size;
-  const uint64_t words = width == heads ? 1 : size, groups = width / (heads * words);
+  const uint64_t words = head_words(c, width), groups = width / (heads * words);
   for (uint32_t i = 0; i < part->count; i++)
     for (uint64_t g = 0; g < groups; g++)
       for (uint32_t k = 0; k < part->head_count; k++, to += words)
@@ -363,6 +369,19 @@ static void choose_sequences(struct part *part, const struct plm_case *c, double
     }
 }
 
+/* Where an element of an output of the part stands in the whole. */
+static uint64_t place_in_whole(const struct plm_case *c, const struct plm_operand *operand, const struct part *part,
+                               uint64_t element) {
+  struct plm_op op = c->op;
+  const uint64_t width = operand->count / total_of(c);
+  if (taking_of(c, operand->name) == TAKE_ROWS)
+    return part->rows[element / width] * width + element % width;
+  const uint32_t heads = *heads_of(&op);
+  const uint64_t words = head_words(c, width), groups = width / (heads * words), of_part = groups * part->head_count * words, rest = element % of_part;
+  return part->rows[element / of_part] * width +
+         (rest / (part->head_count * words) * heads + part->heads[rest / words % part->head_count]) * words + rest % words;
+}
+
 int plm_case_confirm_part(struct plm_judgement *out, const struct plm_case *c, const struct plm_result *got,
                           const struct plm_side *reference, double work, struct plm_error *err) {
   struct plm_op op = c->op;
@@ -380,6 +399,10 @@ int plm_case_confirm_part(struct plm_judgement *out, const struct plm_case *c, c
   code = cut(&small, &small_got, c, got, &part, err);
   if (!code)
     code = plm_case_confirm(out, small, &small_got, reference, err);
+  if (!code && out->wrong) {
+    const struct plm_operand *operand = &c->operands[out->operand];
+    plm_judgement_write(out, operand->name, place_in_whole(c, operand, &part, out->element));
+  }
 out:
   plm_result_fini(&small_got);
   plm_case_destroy(small);

@@ -158,9 +158,9 @@ static void check_output(uint32_t kind, const char *name) {
       numbers[places[i]] = kept * 1.25f + 1;
       const struct plm_judgement bad = judge(c, &result, work);
       numbers[places[i]] = kept;
-      if (bad.wrong != 1)
-        fail_msg("%s of %s: an error in number %llu is found %llu times", name, plm_op_name(kind),
-                 (unsigned long long)places[i], (unsigned long long)bad.wrong);
+      if (bad.wrong != 1 || bad.element != places[i])
+        fail_msg("%s of %s: an error in number %llu is found %llu times, in number %llu", name, plm_op_name(kind),
+                 (unsigned long long)places[i], (unsigned long long)bad.wrong, (unsigned long long)bad.element);
     }
   }
   plm_result_fini(&result);
@@ -175,6 +175,35 @@ static void test_part__an_error_at_an_edge_is_found(void **state) {
   check_output(PLM_OP_ATTENTION, "o");
   check_output(PLM_OP_ATTENTION, "lse");
   check_output(PLM_OP_ATTENTION_GRAD, "dqkv");
+}
+
+/* Any number that the part has, not only those at the ends. */
+static void test_part__an_error_is_named_by_its_place_in_the_whole(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t kind;
+    const char *name;
+  } outputs[] = {{PLM_OP_LINEAR, "y"}, {PLM_OP_LINEAR_GRAD_WEIGHT, "dw"}, {PLM_OP_ATTENTION, "o"},
+                 {PLM_OP_ATTENTION, "lse"}, {PLM_OP_ATTENTION_GRAD, "dqkv"}};
+  for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+    struct plm_result result = {0};
+    struct plm_case *c = make(&result, outputs[i].kind);
+    const uint32_t k = operand_at(c, outputs[i].name);
+    float *numbers = result.data[k];
+    uint32_t found = 0;
+    for (uint64_t n = 1; n < c->operands[k].count; n += c->operands[k].count / 97 + 1) {
+      const float kept = numbers[n];
+      numbers[n] = kept * 1.25f + 1;
+      const struct plm_judgement bad = judge(c, &result, part_of(outputs[i].kind));
+      numbers[n] = kept;
+      if (bad.wrong && bad.element != n)
+        fail_msg("%s[%llu] is called number %llu", outputs[i].name, (unsigned long long)n, (unsigned long long)bad.element);
+      found += bad.wrong == 1;
+    }
+    assert_true(found > 2);
+    plm_result_fini(&result);
+    plm_case_destroy(c);
+  }
 }
 
 static void test_part__is_smaller_than_the_whole(void **state) {
@@ -196,6 +225,7 @@ int main(void) {
       cmocka_unit_test(test_distinct__every_matrix_op_once_with_all_its_uses),
       cmocka_unit_test(test_shape__is_within_the_capacity_and_odd),
       cmocka_unit_test(test_part__an_error_at_an_edge_is_found),
+      cmocka_unit_test(test_part__an_error_is_named_by_its_place_in_the_whole),
       cmocka_unit_test(test_part__is_smaller_than_the_whole),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
