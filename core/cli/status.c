@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/number.h"
@@ -80,18 +81,27 @@ static json_t *number_or_null(double value) {
   return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* A driver's text may be in any encoding: what is no UTF-8 becomes null. */
+static json_t *text_or_null(int there, const char *text) {
+  json_t *json = there ? json_string(text) : NULL;
+  return json ? json : json_null();
+}
+
 static json_t *cell_json(const struct plm_cell *cell, const struct plm_cell_standing *standing) {
   const struct plm_run_figures *f = &standing->figures;
   int run = has_run(standing);
   return json_pack(
-      "{s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s?}", "id", cell->id, "layers",
+      "{s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o}", "id", cell->id, "layers",
       (json_int_t)cell->shape.layers, "width", (json_int_t)cell->shape.width, "heads", (json_int_t)cell->shape.heads,
       "n_layers_only", (json_int_t)cell->n_layers_only, "tokens", (json_int_t)cell->tokens, "state",
       plm_cell_state_name(standing->state), "step", (json_int_t)standing->step, "steps", (json_int_t)cell->steps,
       "valid_loss_mask", number_or_null(run ? f->valid_loss_mask : NAN), "valid_loss_all",
       number_or_null(run ? f->valid_loss_all : NAN), "train_loss_mask", number_or_null(run ? f->train_loss_mask : NAN),
       "train_loss_all", number_or_null(run ? f->train_loss_all : NAN), "seconds", json_real(standing->seconds),
-      "reason", *standing->reason ? standing->reason : NULL);
+      "reason", *standing->reason ? standing->reason : NULL, "backend", text_or_null(run, standing->backend),
+      "device_name", text_or_null(run, standing->device_name), "kernels_source",
+      text_or_null(run, standing->kernels_source), "self_check", text_or_null(run, standing->self_check), "backend_layers",
+      text_or_null(run, standing->backend_layers));
 }
 
 static json_t *status_json(const struct status *status) {
@@ -130,6 +140,41 @@ static void print_cell(const struct plm_cell *cell, const struct plm_cell_standi
          *standing->reason ? ": " : "", standing->reason);
 }
 
+/* What the self-check came to, without its figures. */
+static const char *check_word(const struct plm_cell_standing *standing) {
+  if (!strncmp(standing->self_check, "passed", 6))
+    return "passed";
+  return *standing->self_check ? standing->self_check : "none";
+}
+
+static int same_place(const struct plm_cell_standing *a, const struct plm_cell_standing *b) {
+  return !strcmp(a->backend, b->backend) && !strcmp(a->device_name, b->device_name) &&
+         !strcmp(a->kernels_source, b->kernels_source) && !strcmp(a->backend_layers, b->backend_layers) &&
+         !strcmp(check_word(a), check_word(b));
+}
+
+/* Who trained the finished cells, each place once. */
+static void print_places(const struct status *status) {
+  for (size_t i = 0; i < status->study->cell_count; i++) {
+    const struct plm_cell_standing *here = &status->standings[i];
+    size_t cells = 0, before = 0;
+    for (size_t k = 0; k < status->study->cell_count; k++)
+      if (has_run(here) && has_run(&status->standings[k]) && same_place(here, &status->standings[k])) {
+        before += k < i;
+        cells++;
+      }
+    if (!cells || before)
+      continue;
+    printf("%zu trained by %s on %s", cells, here->backend, here->device_name);
+    if (*here->kernels_source)
+      printf(", kernels: %s", here->kernels_source);
+    printf(", self-check: %s", check_word(here));
+    if (*here->backend_layers)
+      printf(", under layers: %s", here->backend_layers);
+    putchar('\n');
+  }
+}
+
 static void print_status(const struct status *status) {
   const struct plm_study *study = status->study;
   printf("%-16s  %-14s %8s  %8s %8s  %-12s  %s\n", "cell", "shape", "tokens", "<mask>", "all", "time", "state");
@@ -145,6 +190,7 @@ static void print_status(const struct status *status) {
     printf("; about %s of training left on one device", left);
   }
   putchar('\n');
+  print_places(status);
 }
 
 int plm_cli_status(int argc, char **argv, struct plm_error *err) {

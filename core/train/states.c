@@ -43,6 +43,11 @@ static int look_at_run(struct plm_cell_standing *out, int *found, const char *fo
   }
   out->state = strcmp(run.status, "diverged") ? PLM_CELL_DONE : PLM_CELL_DIVERGED;
   out->figures = run.figures;
+  snprintf(out->backend, sizeof out->backend, "%s", run.backend);
+  snprintf(out->device_name, sizeof out->device_name, "%s", run.device_name);
+  snprintf(out->kernels_source, sizeof out->kernels_source, "%s", run.kernels_source);
+  snprintf(out->self_check, sizeof out->self_check, "%s", run.self_check);
+  snprintf(out->backend_layers, sizeof out->backend_layers, "%s", run.backend_layers);
   out->step = (int64_t)run.figures.steps;
   out->seconds = run.figures.seconds;
   plm_run_fini(&run);

@@ -31,6 +31,8 @@ struct plm_cell_standing {
   struct plm_run_figures figures; /* of a finished run */
   double seconds;                 /* spent so far, as far as is kept */
   char reason[PLM_ERROR_TEXT];
+  /* Of a finished run: who trained it, by which choice of kernels ("": it has none), after which self-check, under which layers. */
+  char backend[64], device_name[128], kernels_source[256], self_check[128], backend_layers[128];
 };
 
 /* Only what cannot be read at all (PLM_E_IO, PLM_E_NO_MEMORY) is an error; damaged files are a state. */

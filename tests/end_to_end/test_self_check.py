@@ -1,6 +1,8 @@
 """The self-check before a run: a device that computes its matrix ops wrong is refused with everything needed to look again, and
 what was checked is on record."""
 
+import json
+
 import e2e_lib
 
 # Widths that are no multiple of a tile.
@@ -19,6 +21,10 @@ def check_record(test):
     words = run["self_check"].split()
     test.check(words[0] == "passed" and int(words[1]) >= 20, f"what was checked is on record: {run['self_check']}")
     test.check(0 < float(words[5]) <= 1, f"the largest error is within what is allowed: {run['self_check']}")
+    said = test.run("status", "good.ini").out
+    test.check("1 trained by cpu on " in said and "self-check: passed" in said, f"status says who trained it: {said[-300:]}")
+    cell = json.loads(test.run("status", "good.ini", "--json").out)["cells"][0]
+    test.equal([cell["backend"], cell["self_check"], cell["kernels_source"]], ["cpu", run["self_check"], ""], "status --json")
     test.study("off.ini", grid=ONE, run={"self_check": "no"})
     test.run("run", "off.ini")
     test.equal(run_of(test, "off.ini")["self_check"], "off", "a self-check that was off")
