@@ -18,8 +18,7 @@ __kernel GROUP_OF_ROWS void embed(VIEW(const float, table), VIEW(const int, toke
   __global const float *from = AT(table) + (ulong)token * width;
   __global float *to = AT(y) + (ulong)row * width;
   const float s = AT(scale)[row];
-  for (uint i = get_local_id(0) * VW; i < width; i += LANES * VW)
-    store_head(s * load_head(from + i, width - i), to + i, width - i);
+  FOR_VECTORS(width, store_head(s * load_head(from + i, n), to + i, n);)
 }
 
 /*
@@ -101,8 +100,7 @@ __kernel GROUP_OF_ROWS void gather_rows(VIEW(const float, x), VIEW(const int, in
     return;
   __global const float *from = AT(x) + (ulong)index[m] * width;
   __global float *to = AT(y) + (ulong)m * width;
-  for (uint i = get_local_id(0) * VW; i < width; i += LANES * VW)
-    store_head(load_head(from + i, width - i), to + i, width - i);
+  FOR_VECTORS(width, store_head(load_head(from + i, n), to + i, n);)
 }
 
 /* How many of the ascending index[0..rows) are below row. */
@@ -128,9 +126,11 @@ __kernel GROUP_OF_ROWS void scatter_rows(VIEW(const float, x), VIEW(const int, i
   if (t >= target)
     return;
   const uint m = index_place(index, rows, t);
-  const int here = m < rows && (uint)index[m] == t;
-  __global const float *from = AT(x) + (ulong)(here ? m : 0) * width;
   __global float *to = AT(y) + (ulong)t * width;
-  for (uint i = get_local_id(0) * VW; i < width; i += LANES * VW)
-    store_head(here ? load_head(from + i, width - i) : (FV)(0.0f), to + i, width - i);
+  if (m < rows && (uint)index[m] == t) {
+    __global const float *from = AT(x) + (ulong)m * width;
+    FOR_VECTORS(width, store_head(load_head(from + i, n), to + i, n);)
+  } else {
+    FOR_VECTORS(width, store_head((FV)(0.0f), to + i, n);)
+  }
 }

@@ -8,17 +8,15 @@ __kernel GROUP_OF_ROWS void softmax_loss(VIEW(const float, logits), VIEW(const i
                                          VIEW(float, loss), VIEW(float, dlogits), const uint rows,
                                          const uint vocabulary, const uint gradient, FAULT) {
   SCRATCH;
-  const uint row = min((uint)get_global_id(1), rows - 1), lane = get_local_id(0), first = lane * VW;
+  const uint row = min((uint)get_global_id(1), rows - 1), lane = get_local_id(0);
   const int given = AT(targets)[row], legal = given >= 0 && (uint)given < vocabulary;
   const uint target = legal ? (uint)given : 0;
   __global const float *x = AT(logits) + (ulong)row * vocabulary;
   const float chosen = x[target];
   FV most = -INFINITY, sum = 0.0f;
-  for (uint i = first; i < vocabulary; i += LANES * VW)
-    most = MOST(load_some(x + i, vocabulary - i, -INFINITY), most);
+  FOR_VECTORS(vocabulary, most = MOST(load_some(x + i, n, -INFINITY), most);)
   const float top = row_most(max_lanes(most));
-  for (uint i = first; i < vocabulary; i += LANES * VW)
-    sum += exp_of(load_some(x + i, vocabulary - i, -INFINITY) - top);
+  FOR_VECTORS(vocabulary, sum += exp_of(load_some(x + i, n, -INFINITY) - top);)
   const float log_sum = log(row_total(sum_lanes(sum))), lse = top + log_sum;
 #ifdef PLM_GPU
   barrier(CLK_GLOBAL_MEM_FENCE); /* all have read x, which d may be */
@@ -36,11 +34,11 @@ __kernel GROUP_OF_ROWS void softmax_loss(VIEW(const float, logits), VIEW(const i
     return;
   const float factor = AT(scale)[0];
   __global float *d = AT(dlogits) + (ulong)row * vocabulary;
-  for (uint i = first; i < vocabulary; i += LANES * VW) {
-    store_head(exp_of(load_some(x + i, vocabulary - i, -INFINITY) - lse) * factor, d + i, vocabulary - i);
+  FOR_VECTORS(vocabulary, {
+    store_head(exp_of(load_some(x + i, n, -INFINITY) - lse) * factor, d + i, n);
     if (target - i < VW)
       d[target] = (exp_1(chosen - lse) - 1.0f) * factor;
-  }
+  })
 }
 
 /* out (+)= sum of x[i]*weights[i], by one work-group: few numbers, and an order that depends on their count alone. */

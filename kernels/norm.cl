@@ -23,7 +23,9 @@ INLINE float row_sum(__global const float *x, uint n, uint lane) {
     for (int k = 0; k < WIDE; k++)
       sum[k] += LOADV(x + i + k * STRIDE);
   }
-  for (; i < n; i += STRIDE)
+  for (; i + VW <= n; i += STRIDE)
+    sum[0] += LOADV(x + i);
+  if (i < n)
     sum[0] += load_head(x + i, n - i);
   UNROLL(WIDE)
   for (int k = 1; k < WIDE; k++)
@@ -44,7 +46,11 @@ INLINE float row_squares(__global const float *x, uint n, uint lane, float mean)
       sum[k] = FMA(d, d, sum[k]);
     }
   }
-  for (; i < n; i += STRIDE) {
+  for (; i + VW <= n; i += STRIDE) {
+    const FV d = LOADV(x + i) - mean;
+    sum[0] = FMA(d, d, sum[0]);
+  }
+  if (i < n) {
     const FV d = load_some(x + i, n - i, mean) - mean;
     sum[0] = FMA(d, d, sum[0]);
   }
@@ -69,24 +75,21 @@ __kernel GROUP_OF_ROWS void layer_norm(VIEW(const float, x), VIEW(const float, g
     AT(mean)[row] = m;
     AT(rstd)[row] = s;
   }
-  for (uint i = lane * VW; i < width; i += STRIDE) {
-    const uint n = width - i;
-    store_head(FMA((load_head(x + i, n) - m) * s, load_head(gamma + i, n), load_head(beta + i, n)), y + i, n);
-  }
+  FOR_VECTORS(width,
+              store_head(FMA((load_head(x + i, n) - m) * s, load_head(gamma + i, n), load_head(beta + i, n)), y + i, n);)
 }
 
 /* With n = (x-mean)*rstd and g = dy*gamma: dx (+)= rstd * (g - avg(g) - n*avg(g*n)). */
 INLINE void row_gradient(__global float *dx, __global const float *dy, __global const float *x,
-                         __global const float *gamma, uint width, uint lane, float m, float s, float avg_g,
-                         float avg_gn, uint accumulate) {
-  for (uint i = lane * VW; i < width; i += STRIDE) {
-    const uint n = width - i;
+                         __global const float *gamma, uint width, float m, float s, float avg_g, float avg_gn,
+                         uint accumulate) {
+  FOR_VECTORS(width, {
     const FV g = load_head(dy + i, n) * load_head(gamma + i, n), normal = (load_head(x + i, n) - m) * s;
     FV d = (g - avg_g - normal * avg_gn) * s;
     if (accumulate)
       d += load_head(dx + i, n);
     store_head(d, dx + i, n);
-  }
+  })
 }
 
 /*
@@ -109,16 +112,15 @@ __kernel GROUP_OF_CHUNKS void layer_norm_grad(VIEW(const float, dy), VIEW(const 
     const float m = AT(mean)[row], s = AT(rstd)[row];
     const int first = row == block * BLOCK;
     FV total_g = 0.0f, total_gn = 0.0f;
-    for (uint i = 0; i < width; i += VW) {
-      const uint n = width - i;
+    FOR_VECTORS(width, {
       const FV d = load_head(dy + i, n), normal = (load_head(x + i, n) - m) * s, g = d * load_head(gamma + i, n);
       const FV of_gamma = d * normal;
       total_g += g;
       total_gn = FMA(g, normal, total_gn);
       store_head(first ? of_gamma : of_gamma + load_head(sum_gamma + i, n), sum_gamma + i, n);
       store_head(first ? d : d + load_head(sum_beta + i, n), sum_beta + i, n);
-    }
-    row_gradient(AT(dx) + (ulong)row * width, dy, x, gamma, width, 0, m, s, sum_lanes(total_g) / (float)width,
+    })
+    row_gradient(AT(dx) + (ulong)row * width, dy, x, gamma, width, m, s, sum_lanes(total_g) / (float)width,
                  sum_lanes(total_gn) / (float)width, accumulate);
   }
 }
@@ -127,20 +129,19 @@ __kernel GROUP_OF_ROWS void layer_norm_grad(VIEW(const float, dy), VIEW(const fl
                                             VIEW(const float, mean), VIEW(const float, rstd), VIEW(float, dx),
                                             const uint rows, const uint width, const uint accumulate) {
   SCRATCH;
-  const uint row = min((uint)get_global_id(1), rows - 1), lane = get_local_id(0);
+  const uint row = min((uint)get_global_id(1), rows - 1);
   __global const float *dy = AT(dy) + (ulong)row * width, *x = AT(x) + (ulong)row * width, *gamma = AT(gamma);
   const float m = AT(mean)[row], s = AT(rstd)[row];
   FV total_g = 0.0f, total_gn = 0.0f;
-  for (uint i = lane * VW; i < width; i += STRIDE) {
-    const uint n = width - i;
+  FOR_VECTORS(width, {
     const FV g = load_head(dy + i, n) * load_head(gamma + i, n);
     total_g += g;
     total_gn = FMA(g, (load_head(x + i, n) - m) * s, total_gn);
-  }
+  })
   const float avg_g = row_total(sum_lanes(total_g)) / (float)width;
   const float avg_gn = row_total(sum_lanes(total_gn)) / (float)width;
   if (get_global_id(1) < rows)
-    row_gradient(AT(dx) + (ulong)row * width, dy, x, gamma, width, lane, m, s, avg_g, avg_gn, accumulate);
+    row_gradient(AT(dx) + (ulong)row * width, dy, x, gamma, width, m, s, avg_g, avg_gn, accumulate);
 }
 
 /* Work-item (columns, block): a vector of columns of both sums. */

@@ -36,6 +36,5 @@ __kernel GROUP_OF_ROWS void bias_add(VIEW(float, y), VIEW(const float, bias), co
   if (row >= rows)
     return;
   __global float *y = AT(y) + (ulong)row * width;
-  for (uint i = get_local_id(0) * VW; i < width; i += LANES * VW)
-    store_head(load_head(y + i, width - i) + load_head(bias + i, width - i), y + i, width - i);
+  FOR_VECTORS(width, store_head(load_head(y + i, n) + load_head(bias + i, n), y + i, n);)
 }

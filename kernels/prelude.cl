@@ -18,8 +18,25 @@
 #define AS_FV JOIN(as_float, VW)
 #define AS_IV JOIN(as_int, VW)
 #define AS_UV JOIN(as_uint, VW)
+#ifdef PLM_GPU
 #define LOADV(p) JOIN(vload, VW)(0, p)
 #define STOREV(v, p) JOIN(vstore, VW)(v, 0, p)
+#else
+/* PoCL 3.1 makes pieces of 128 bits of vload16 and vstore16. A vector type that asks for no alignment is moved whole. */
+#define LOADV(p) load_vector(p)
+#define STOREV(v, p) store_vector(v, p)
+typedef FV unaligned_vector __attribute__((aligned(4)));
+#define VECTOR_MOVES(space)                                                                                 \
+  static inline __attribute__((overloadable, always_inline)) FV load_vector(space const float *p) {         \
+    return *(space const unaligned_vector *)p;                                                              \
+  }                                                                                                         \
+  static inline __attribute__((overloadable, always_inline)) void store_vector(FV v, space float *p) {      \
+    *(space unaligned_vector *)p = v;                                                                       \
+  }
+VECTOR_MOVES(__global)
+VECTOR_MOVES(__local)
+VECTOR_MOVES(__private)
+#endif
 
 #ifdef PLM_FMA
 #define FMA(a, b, c) fma(a, b, c)
@@ -206,6 +223,23 @@ INLINE FV gelu_slope(FV x) {
       vector;                                                                   \
     for (; i < end; i++)                                                        \
       single;                                                                   \
+  }
+
+/*
+ * A work-item's vectors of a row: the body runs with i, the vector's first column, and n, its columns: a constant VW for
+ * all but a row's last vector, so that load_head and store_head cost nothing there.
+ */
+#define FOR_VECTORS(width, ...)                                                 \
+  {                                                                             \
+    uint i = get_local_id(0) * VW;                                              \
+    for (; i + VW <= (width); i += LANES * VW) {                                \
+      const uint n = VW;                                                        \
+      __VA_ARGS__                                                               \
+    }                                                                           \
+    if (i < (width)) {                                                          \
+      const uint n = (width)-i;                                                 \
+      __VA_ARGS__                                                               \
+    }                                                                           \
   }
 
 /*

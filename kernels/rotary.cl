@@ -4,13 +4,12 @@
  */
 #if TURN == 1
 #define TV float
-#define LOADT(p) (*(p))
-#define STORET(v, p) (*(p) = (v))
 #else
 #define TV JOIN(float, TURN)
-#define LOADT(p) JOIN(vload, TURN)(0, p)
-#define STORET(v, p) JOIN(vstore, TURN)(v, 0, p)
 #endif
+typedef TV turn_vector __attribute__((aligned(4)));
+#define LOADT(p) (*(__global const turn_vector *)(p))
+#define STORET(v, p) (*(__global turn_vector *)(p) = (v))
 
 /* A row is a token; its 2 heads of q and k are shared among LANES work-items. */
 __kernel GROUP_OF_ROWS void rotary(VIEW(float, qkv), VIEW(const int, positions), VIEW(const float, cosine),

@@ -69,18 +69,52 @@ static int time_out(struct plm_queue *queue, double seconds, struct plm_error *e
                          queue->device->name, f->what, seconds, queue->count);
 }
 
-/* Short waits are for small reads; longer ones sleep for a sixteenth of what they took so far. */
-static void pause_after(double waited) {
-  double seconds = waited / 16;
-  if (waited < 20e-6)
-    return;
-  seconds = seconds < 10e-6 ? 10e-6 : seconds > 1e-3 ? 1e-3 : seconds;
-  nanosleep(&(struct timespec){0, (long)(seconds * 1e9)}, NULL);
+/* ---------------------------------------------------------------- waiting */
+
+#define SPIN_SECONDS 20e-6 /* small reads are done by then */
+#define LOOK_SECONDS 0.25  /* how often a waiting host looks for progress */
+
+/* In a thread of the driver's. */
+static void CL_CALLBACK on_done(cl_event event, cl_int status, void *data) {
+  struct ocl_alarm *alarm = data;
+  (void)event;
+  (void)status;
+  pthread_mutex_lock(&alarm->lock);
+  alarm->rung++;
+  pthread_cond_signal(&alarm->ring);
+  pthread_mutex_unlock(&alarm->lock);
+}
+
+/*
+ * Sleeps until the event ends, but not for long. An alarm that was set and has not rung yet is waited for again, so
+ * there is one at a time. Drivers that cannot call back are looked at now and then.
+ */
+static void sleep_until(struct plm_queue *queue, cl_event event, double seconds) {
+  struct ocl_alarm *alarm = &queue->alarm;
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  const double end = (double)until.tv_sec + 1e-9 * (double)until.tv_nsec + seconds;
+  until.tv_sec = (time_t)end;
+  until.tv_nsec = (long)((end - (double)until.tv_sec) * 1e9);
+  pthread_mutex_lock(&alarm->lock);
+  if (alarm->rung == alarm->set) {
+    pthread_mutex_unlock(&alarm->lock); /* the callback may come at once, in this thread */
+    if (clSetEventCallback(event, CL_COMPLETE, on_done, alarm)) {
+      nanosleep(&(struct timespec){0, 200000}, NULL);
+      return;
+    }
+    pthread_mutex_lock(&alarm->lock);
+    alarm->set++;
+  }
+  while (alarm->rung != alarm->set && !pthread_cond_timedwait(&alarm->ring, &alarm->lock, &until)) {
+  }
+  pthread_mutex_unlock(&alarm->lock);
 }
 
 /* Until at most left commands are under way. PLM_E_TIMEOUT when none of them ends for timeout_seconds. */
 static int wait_until(struct plm_queue *queue, uint32_t left, struct plm_error *err) {
   const double limit = queue->device->timeout_seconds;
+  const double look = limit > 0 && limit < LOOK_SECONDS ? limit : LOOK_SECONDS;
   if (queue->count <= left)
     return PLM_OK;
   const cl_int code = clFlush(queue->handle);
@@ -94,7 +128,10 @@ static int wait_until(struct plm_queue *queue, uint32_t left, struct plm_error *
     const double waited = now(queue) - since;
     if (limit > 0 && waited > limit)
       return time_out(queue, waited, err);
-    pause_after(waited);
+    if (waited > SPIN_SECONDS) {
+      const uint32_t last = (queue->first + queue->count - left - 1) % OCL_FLIGHTS;
+      sleep_until(queue, queue->flights[last].event, look);
+    }
   }
   return PLM_OK;
 }
@@ -146,7 +183,13 @@ int ocl_queue_create(struct plm_device *device, struct plm_queue **out, struct p
   struct plm_queue *queue = ocl_allocate(device->host, sizeof *queue, "queue", err);
   if (!queue)
     return PLM_E_NO_MEMORY;
+  pthread_condattr_t monotonic;
   queue->device = device;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&queue->alarm.lock, NULL);
+  pthread_cond_init(&queue->alarm.ring, &monotonic);
+  pthread_condattr_destroy(&monotonic);
   queue->sticky.struct_size = sizeof queue->sticky;
   const int code = open_queue(queue, err);
   if (code)
@@ -171,6 +214,8 @@ void ocl_queue_destroy(struct plm_queue *queue) {
     clReleaseMemObject(queue->faults);
   if (queue->handle)
     clReleaseCommandQueue(queue->handle);
+  pthread_cond_destroy(&queue->alarm.ring);
+  pthread_mutex_destroy(&queue->alarm.lock);
   ocl_release(host, queue->profile);
   ocl_release(host, queue->flights);
   ocl_release(host, queue);

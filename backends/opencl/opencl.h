@@ -10,6 +10,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <fenv.h>
+#include <pthread.h>
 #include <signal.h>
 
 #include "plmscale/backend.h"
@@ -86,6 +87,13 @@ struct ocl_flight {
 
 #define OCL_FLIGHTS 4096 /* commands that the host may be ahead of the device */
 
+/* What a waiting host sleeps on: callbacks that were asked for, and that came. */
+struct ocl_alarm {
+  pthread_mutex_t lock;
+  pthread_cond_t ring;
+  uint64_t set, rung;
+};
+
 struct plm_queue {
   struct plm_device *device;
   cl_command_queue handle;
@@ -97,6 +105,7 @@ struct plm_queue {
   int may_fault;           /* a kernel that may write to faults was enqueued since they were read */
   struct plm_error sticky; /* first asynchronous failure since the last queue_finish; code 0: none */
   struct ocl_profile *profile;
+  struct ocl_alarm alarm;
 };
 
 /* ---------------------------------------------------------------- errors (ocl_error.c) */
