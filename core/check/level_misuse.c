@@ -1,10 +1,11 @@
-/* Level 2, what must not be run: unknown ops, views that break a rule, ids out of range. */
+/* Level 2, the rules around ops: what must not be run (unknown ops, views that break a rule, ids out of range), and extents. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "check/check_test.h"
 #include "check/operands.h"
+#include "model/ops.h"
 
 /* --------------------------------------------------------------- queries */
 
@@ -221,9 +222,41 @@ static void test_contents(struct plm_check_outcome *out, struct plm_check_rig *r
   plm_case_destroy(c);
 }
 
+/* --------------------------------------------------------------- extents */
+
+/*
+ * A program asks once, for the largest extents that will come, and runs with whatever a batch has: variant: the op's id less 1,
+ * asked for five times its rows and run in the workspace of that answer.
+ */
+static void test_extents(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
+  struct plm_case *c = small_case(out, entry->variant + 1, entry->seed);
+  struct plm_verdict large;
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_result result = {0};
+  struct plm_judgement judgement;
+  uint32_t count;
+  if (!c)
+    return;
+  struct plm_case asked = *c;
+  struct plm_extent *extents = plm_op_extents(&asked.op, &count);
+  for (uint32_t i = 0; i < count; i++)
+    extents[i].count *= 5;
+  if (is_taken(&large, out, rig, &asked) &&
+      !plm_check_must(out, plm_case_run(&result, c, &rig->tested, &large, &err), &err, plm_op_name(c->op.kind)) &&
+      !plm_check_must(out, plm_case_confirm(&judgement, c, &result, &rig->oracle, &err), &err, "the reference")) {
+    out->worst = judgement.worst;
+    if (result.damage[0] || judgement.wrong)
+      plm_check_fail(out, "%s with fewer rows than it was asked for: %.300s", plm_op_name(c->op.kind),
+                     result.damage[0] ? result.damage : judgement.text);
+  }
+  plm_result_fini(&result);
+  plm_case_destroy(c);
+}
+
 const struct plm_check_test plm_check_tests_misuse[] = {
     {2, "queries", 1, PLM_NEED_SIDES, 0, 0, "unknown ids, flags and types are declined with the reason", test_queries},
     {2, "unknown", 1, PLM_NEED_SIDES, 0, 0, "unknown ops are refused, the queue goes on", test_unknown},
+    {2, "extents", PLM_OP_COUNT - 1, PLM_NEED_SIDES, 0, 0, "fewer rows than asked for (variant: op id less 1)", test_extents},
     {2, "views", PLM_OP_COUNT - 1, PLM_NEED_SIDES, 0, 0, "views that break a rule are refused (variant: op id less 1)",
      test_views},
     {2, "contents", INDEXED, PLM_NEED_SIDES, 0, 0, "ids out of range do no harm (variant: place in a list of ops)",
