@@ -226,6 +226,20 @@ static void test_ambient(struct plm_check_outcome *out, struct plm_check_rig *ri
     plm_check_fail(out, "%s", err.text);
 }
 
+/* ------------------------------------------------------------- extensions */
+
+static void test_extension(struct plm_check_outcome *out, struct plm_check_rig *rig,
+                           const struct plm_check_entry *entry) {
+  static const char *const nobodys[] = {"x_no_such_extension", "", "x_kernels_and_more"};
+  struct plm_plugin *plugin = NULL;
+  (void)entry;
+  if (load_as_asked(out, rig, &plugin))
+    return;
+  for (size_t i = 0; i < sizeof nobodys / sizeof *nobodys; i++)
+    if (plugin->backend.extension(nobodys[i], 1))
+      plm_check_fail(out, "extension \"%s\", which nobody has defined, is not NULL", nobodys[i]);
+}
+
 /* ------------------------------------------------------ a hundred times */
 
 static void test_repeat(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
@@ -353,6 +367,7 @@ const struct plm_check_test plm_check_tests_abi[] = {
     TEST("options", 1, test_options, "every option takes its own default"),
     TEST("devices", 1, test_devices, "the device list is stable and complete"),
     TEST("ambient", 1, test_ambient, "floating point, locale and signals stay as they were"),
+    TEST("extension", 1, test_extension, "extensions that nobody has defined are not there"),
     TEST("repeat", 1, test_repeat, "loaded and started a hundred times"),
     TEST("host", 2, test_host, "hosts of other minors: 0 the oldest, 1 a later one"),
 };

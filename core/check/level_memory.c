@@ -313,6 +313,70 @@ static void test_events(struct plm_check_outcome *out, struct plm_check_rig *rig
   CALL(buffer_destroy, a);
 }
 
+/* ------------------------------------------------------------- programs */
+
+static struct plm_op fill_op(struct plm_buffer *x, uint32_t count, float value) {
+  struct plm_op op = {.struct_size = sizeof op, .kind = PLM_OP_FILL, .type = PLM_TYPE_F32};
+  op.u.fill.x = (struct plm_view){x, 0, (uint64_t)count * 4, PLM_TYPE_F32, 0};
+  op.u.fill.count = count;
+  op.u.fill.value = value;
+  return op;
+}
+
+/* With y = 0 before: x = 1, x += y, y = 5, y += x makes y = 6, in this order only. *workspace is the caller's. */
+static int make_program(struct plm_op ops[4], struct plm_check_outcome *out, struct plm_check_rig *rig,
+                        struct plm_buffer *x, struct plm_buffer *y, struct plm_buffer **workspace) {
+  ops[0] = fill_op(x, 256, 1);
+  ops[1] = add_op(x, y, 256);
+  ops[2] = fill_op(y, 256, 5);
+  ops[3] = add_op(y, x, 256);
+  for (uint32_t i = 0; i < 4; i++)
+    ops[i].index = i;
+  if (bind_workspace(out, rig, &ops[1], workspace))
+    return 1;
+  ops[3].workspace = ops[1].workspace;
+  return 0;
+}
+
+/* Whoever reports that op 2, a fill, has no buffer: it is blamed, by its kind and by its place. */
+static void run_bad_program(struct plm_check_outcome *out, struct plm_check_rig *rig, struct plm_op ops[4]) {
+  struct plm_error err = PLM_ERROR_INIT, late = PLM_ERROR_INIT;
+  uint32_t failed = 99;
+  ops[2].u.fill.x.buffer = NULL;
+  const int code = CALL(program_run, QUEUE, ops, 4, &failed, &err);
+  const int at_finish = CALL(queue_finish, QUEUE, &late);
+  const uint32_t blamed = code ? err.op_kind : late.op_kind;
+  if (!code && !at_finish)
+    plm_check_fail(out, "a program with a fill that has no buffer succeeds");
+  else if (blamed != PLM_OP_FILL)
+    plm_check_fail(out, "a fill of a program fails, op_kind is %" PRIu32 " (%s)", blamed, plm_op_name(blamed));
+  else if (code && failed != 2)
+    plm_check_fail(out, "op 2 of a program fails, program_run says op %" PRIu32, failed);
+}
+
+/* program_run acts as its ops one by one, and tells which of them failed. */
+static void test_program(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
+  struct plm_buffer *x = new_buffer(out, rig, 1024, PLM_BUFFER_DEVICE), *workspace = NULL;
+  struct plm_buffer *y = new_buffer(out, rig, 1024, PLM_BUFFER_DEVICE);
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_op ops[4];
+  float back[256] = {0};
+  uint32_t failed = 99;
+  (void)entry;
+  if (!x || !y || put(out, rig, y, 0, back, sizeof back) || make_program(ops, out, rig, x, y, &workspace))
+    return;
+  plm_check_must(out, CALL(program_run, QUEUE, ops, 4, &failed, &err), &err, "program_run");
+  plm_check_must(out, CALL(program_run, QUEUE, ops, 0, &failed, &err), &err, "program_run of no op");
+  if (!get(out, rig, y, 0, back, sizeof back) && (back[0] != 6 || back[255] != 6))
+    plm_check_fail(out, "with y = 0, x = 1, x += y, y = 5, y += x makes y = %g in one program", (double)back[0]);
+  if (failed != 99)
+    plm_check_fail(out, "program_run succeeds and sets *failed to %" PRIu32, failed);
+  run_bad_program(out, rig, ops);
+  CALL(buffer_destroy, workspace);
+  CALL(buffer_destroy, y);
+  CALL(buffer_destroy, x);
+}
+
 /* ---------------------------------------------------------- given back */
 
 /* One life of a device: a queue, buffers of some size, an op, an event. */
@@ -381,7 +445,35 @@ static uint32_t open_files(void) {
 #define KEPT_PER_LIFE 32768u
 #define KEPT_PER_OBJECT 64u
 
-/* variant 0: whole lives; 1: queues, buffers and events of one device. The heap, resident pages and files are watched. */
+/* One queue, buffer and event of the device; 1: *out failed. */
+static int one_cycle(struct plm_check_outcome *out, struct plm_check_rig *rig, uint32_t kind) {
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_queue *queue = NULL;
+  struct plm_event *event = NULL;
+  struct plm_buffer *buffer = new_buffer(out, rig, 1u << 16, kind);
+  if (!buffer || plm_check_must(out, CALL(queue_create, DEVICE, &queue, &err), &err, "queue_create") ||
+      plm_check_must(out, CALL(buffer_write, queue, buffer, 0, &err, sizeof err, &err), &err, "buffer_write") ||
+      plm_check_must(out, CALL(event_record, queue, &event, &err), &err, "event_record"))
+    return 1;
+  CALL(event_wait, event, &err);
+  CALL(event_destroy, event);
+  CALL(queue_destroy, queue);
+  CALL(buffer_destroy, buffer);
+  return 0;
+}
+
+static int one_refusal(struct plm_check_outcome *out, struct plm_check_rig *rig) {
+  struct plm_error err = PLM_ERROR_INIT;
+  struct plm_buffer *buffer = NULL;
+  must_fail(out, CALL(buffer_create, DEVICE, (uint64_t)1 << 62, PLM_BUFFER_DEVICE, &buffer, &err), &err,
+            "buffer_create of 2^62 bytes");
+  return out->status == PLM_CHECK_FAILED;
+}
+
+/*
+ * variant 0: whole lives; 1: queues, buffers and events of one device; 2: buffers that are refused. The heap, resident pages
+ * and files are watched.
+ */
 static void test_leaks(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
   const uint32_t cycles = entry->variant ? 2000 : 60, allowed = entry->variant ? KEPT_PER_OBJECT : KEPT_PER_LIFE;
   uint64_t heap = 0, pages = 0;
@@ -392,23 +484,10 @@ static void test_leaks(struct plm_check_outcome *out, struct plm_check_rig *rig,
       pages = resident();
       files = open_files();
     }
-    if (entry->variant == 0) {
-      if (one_life(out, rig, 1u << 18))
-        return;
-      continue;
-    }
-    struct plm_error err = PLM_ERROR_INIT;
-    struct plm_queue *queue = NULL;
-    struct plm_event *event = NULL;
-    struct plm_buffer *buffer = new_buffer(out, rig, 1u << 16, i % 2 ? PLM_BUFFER_UPLOAD : PLM_BUFFER_DEVICE);
-    if (!buffer || plm_check_must(out, CALL(queue_create, DEVICE, &queue, &err), &err, "queue_create") ||
-        plm_check_must(out, CALL(buffer_write, queue, buffer, 0, &err, sizeof err, &err), &err, "buffer_write") ||
-        plm_check_must(out, CALL(event_record, queue, &event, &err), &err, "event_record"))
+    if (entry->variant == 0   ? one_life(out, rig, 1u << 18)
+        : entry->variant == 1 ? one_cycle(out, rig, i % 2 ? PLM_BUFFER_UPLOAD : PLM_BUFFER_DEVICE)
+                              : one_refusal(out, rig))
       return;
-    CALL(event_wait, event, &err);
-    CALL(event_destroy, event);
-    CALL(queue_destroy, queue);
-    CALL(buffer_destroy, buffer);
   }
   const double heap_each = ((double)plm_check_heap() - (double)heap) / cycles;
   const double pages_each = ((double)resident() - (double)pages) / cycles;
@@ -456,8 +535,9 @@ const struct plm_check_test plm_check_tests_memory[] = {
     TEST("ranges", 2, test_ranges, "ranges past the end are refused (0 device, 1 upload buffers)"),
     TEST("order", 1, test_order, "writes, ops and reads act in order"),
     TEST("events", 2, test_events, "events (0 waited for in order, 1 the last one first)"),
+    TEST("program", 1, test_program, "a program acts as its ops one by one"),
     TEST("lives", 1, test_lives, "devices, queues and buffers come and go"),
-    {1, "leaks", 2, PLM_NEED_SIDES, 1, 2, "what is destroyed is given back (0 devices, 1 queues and buffers)", test_leaks},
+    {1, "leaks", 3, PLM_NEED_SIDES, 1, 2, "all is given back (0 devices, 1 queues and buffers, 2 refused buffers)", test_leaks},
     TEST("memory_info", 1, test_memory_info, "memory_info sees a buffer come and go"),
 };
 const uint32_t plm_check_tests_memory_count = sizeof plm_check_tests_memory / sizeof *plm_check_tests_memory;
