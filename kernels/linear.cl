@@ -49,7 +49,7 @@ INLINE void finish_vector(const struct finish *f, FV x, uint row, uint column, u
 
 #ifdef PLM_CPU
 
-/* TILE_ROWS, BLOCK_DEPTH, BLOCK_COLUMNS, BLOCK_ROWS, LINE and SUM_CHUNK come from the host. */
+/* TILE_ROWS, BLOCK_DEPTH, BLOCK_COLUMNS, BLOCK_ROWS (of dw), LINE and SUM_CHUNK come from the host. */
 #define PANEL (2 * VW)
 #define EDGE_ROWS 4
 
@@ -144,13 +144,13 @@ INLINE void finish_tile(const struct finish *f, const float *tile, uint row, uin
       finish_vector(f, LOADV(tile + i * PANEL + j), row + i, column + j, min(wide - j, (uint)VW));
 }
 
-/* Asks for what a tile will read and write after its inner sum. */
-#if defined(__has_builtin) && !defined(PLM_NO_PREFETCH)
-#if __has_builtin(__builtin_prefetch)
+/*
+ * Asks for what a tile will read and write after its inner sum. OpenCL's own prefetch does nothing on PoCL 3.1, and the
+ * compiler's is not everywhere (Oclgrind 21.10): the host says where it is.
+ */
+#ifdef COMPILER_PREFETCH
 #define TOUCH(p, write) __builtin_prefetch((const void *)(size_t)(p), write)
-#endif
-#endif
-#ifndef TOUCH
+#else
 #define TOUCH(p, write)
 #endif
 

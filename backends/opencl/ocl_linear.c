@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ocl_choices.h"
 #include "ocl_clblast.h"
@@ -123,8 +124,9 @@ static int kernel(const struct ocl_kernel **out, struct plm_device *device, uint
   if (device->traits.policy == OCL_CPU) {
     const struct cpu_tile *t = cpu_tile(device, which);
     snprintf(options, sizeof options,
-             " -DTILE_ROWS=%u -DBLOCK_ROWS=%u -DBLOCK_COLUMNS=%u -DBLOCK_DEPTH=%u -DSUM_CHUNK=%u -DLINE=1", t->rows,
-             t->weight_rows, t->block_columns, t->block_depth, SUM_CHUNK_CPU);
+             " -DTILE_ROWS=%u -DBLOCK_ROWS=%u -DBLOCK_COLUMNS=%u -DBLOCK_DEPTH=%u -DSUM_CHUNK=%u -DLINE=1%s", t->rows,
+             t->weight_rows, t->block_columns, t->block_depth, SUM_CHUNK_CPU,
+             strncmp(device->driver, "Portable Computing Language", 27) ? "" : " -DCOMPILER_PREFETCH");
   } else {
     const struct gpu_tile *t = gpu_tile(device, which);
     snprintf(options, sizeof options,

@@ -15,7 +15,7 @@
 #define ROUNDS_MAX 25u
 #define BLOCK_SECONDS 0.004 /* ops between two readings of the clock */
 #define BLOCK_OPS 64u
-#define HOPELESS 3.0 /* times the fastest: not timed again */
+#define HOPELESS 3.0 /* times the fastest: not timed any more */
 #define MARGIN 0.98  /* the standard one stays unless another takes less than this part of its time */
 #define WORK 2e7     /* multiply-adds that the reference does for a comparison */
 #define SEED 7u
@@ -262,12 +262,21 @@ static int round_of_all(struct bench *b, struct plm_error *err) {
   return 0;
 }
 
-static double fastest_so_far(const struct bench *b) {
+static double least_of(const struct bench *b, uint32_t which) {
+  double least = INFINITY;
+  for (uint32_t r = 0; r < b->rounds[which]; r++)
+    least = fmin(least, b->samples[which * ROUNDS_MAX + r]);
+  return least;
+}
+
+/* By the best of the first rounds: one slow round may be the machine's. */
+static void drop_hopeless(struct bench *b) {
   double fastest = INFINITY;
   for (uint32_t which = 0; which < b->t->count; which++)
-    for (uint32_t r = 0; r < b->rounds[which]; r++)
-      fastest = fmin(fastest, b->samples[which * ROUNDS_MAX + r]);
-  return fastest;
+    fastest = fmin(fastest, least_of(b, which));
+  for (uint32_t which = 0; which < b->t->count; which++)
+    if (b->t->candidates[which].state == PLM_TUNE_RIGHT && least_of(b, which) > HOPELESS * fastest)
+      b->t->candidates[which].state = PLM_TUNE_SLOW;
 }
 
 static int time_all(struct bench *b, double seconds, struct plm_error *err) {
@@ -276,14 +285,18 @@ static int time_all(struct bench *b, double seconds, struct plm_error *err) {
     int code = round_of_all(b, err);
     if (code)
       return code;
-    const double limit = HOPELESS * fastest_so_far(b);
-    for (uint32_t which = 0; which < b->t->count && round == 0; which++)
-      if (b->t->candidates[which].state == PLM_TUNE_RIGHT && b->samples[which * ROUNDS_MAX] > limit)
-        b->t->candidates[which].state = PLM_TUNE_SLOW;
+    if (round + 1 == ROUNDS_MIN)
+      drop_hopeless(b);
   }
-  for (uint32_t which = 0; which < b->t->count; which++)
-    if (b->rounds[which])
-      b->t->candidates[which].seconds = median(&b->samples[which * ROUNDS_MAX], b->rounds[which]);
+  for (uint32_t which = 0; which < b->t->count; which++) {
+    struct plm_tune_candidate *candidate = &b->t->candidates[which];
+    double *samples = &b->samples[which * ROUNDS_MAX];
+    const uint32_t count = b->rounds[which];
+    if (!count)
+      continue;
+    candidate->seconds = median(samples, count);
+    candidate->spread = (samples[count - 1 - count / 4] - samples[count / 4]) / candidate->seconds; /* sorted by now */
+  }
   return 0;
 }
 
@@ -304,6 +317,9 @@ static int look_at(struct plm_tune_op *t, const struct plm_tune_options *options
   struct plm_extents extents = plm_op_extents_now(&t->op);
   extents.length_squares = squares_of(&shape);
   t->flops = plm_op_flops(&t->op, &extents);
+  struct plm_extent *sequences = plm_op_extents(&t->op, &(uint32_t){0}) + 1;
+  if (shape.sequences)
+    sequences->count = shape.sequences;
   int code = options->kernels->count(options->tested->device, &t->op, &t->count, err);
   if (!code)
     code = options->kernels->chosen(options->tested->device, &t->op, &t->standard, err);

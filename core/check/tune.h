@@ -11,7 +11,7 @@
 
 enum plm_tune_state {
   PLM_TUNE_RIGHT,  /* timed */
-  PLM_TUNE_SLOW,   /* right, timed once: several times slower than another */
+  PLM_TUNE_SLOW,   /* right, timed in few rounds: several times slower than another */
   PLM_TUNE_WRONG,  /* its numbers are beyond the error model, or it writes where it must not */
   PLM_TUNE_FAILED, /* it did not build or run */
 };
@@ -20,6 +20,7 @@ struct plm_tune_candidate {
   char name[PLM_KERNELS_NAME];
   enum plm_tune_state state;
   double seconds; /* of one op, the median of the rounds; 0: not timed */
+  double spread;  /* of the middle half of the rounds, in units of seconds */
   double worst;   /* largest error, in units of what is allowed */
   char text[256]; /* what is wrong, or why it failed */
 };

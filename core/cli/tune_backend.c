@@ -15,6 +15,7 @@
 #include "train/prepare.h"
 
 #define SHAPE_MAX 64
+#define UNSTEADY 0.3 /* spread of a time that should make one look at what else runs */
 #define THREADS_MAX 4096
 
 enum option_key { KEY_BATCH = 1000, KEY_LENGTH, KEY_MICRO, KEY_MASK, KEY_SECONDS, KEY_PROFILE };
@@ -236,7 +237,7 @@ static void print_candidate(const struct plm_tune_op *t, uint32_t which) {
     snprintf(time, sizeof time, "%.3f", candidate->seconds * 1e3);
     snprintf(rate, sizeof rate, "%.1f", t->flops / candidate->seconds / 1e9);
   }
-  printf("| %-52s | %-24s | %9s | %8s | %s%s%s |\n", name, candidate->name, time, rate, note, candidate->text[0] ? ": " : "",
+  printf("| %-52s | %-36s | %9s | %8s | %s%s%s |\n", name, candidate->name, time, rate, note, candidate->text[0] ? ": " : "",
          candidate->text);
 }
 
@@ -255,10 +256,10 @@ static double sum_of(const struct plm_tuning *tuning, int tuned) {
 static void print_tuning(const struct tune *tune, uint32_t *unfit) {
   const struct plm_tuning *tuning = &tune->tuning;
   double before = sum_of(tuning, 0), after = sum_of(tuning, 1);
-  uint32_t changed = 0, wrong = 0;
+  uint32_t changed = 0, wrong = 0, unsteady = 0;
   *unfit = 0;
-  printf("| %-52s | %-24s | %9s | %8s | note |\n", "op and shape", "implementation", "ms", "GFLOP/s");
-  puts("|:-----------------------------------------------------|:-------------------------|----------:|---------:|:-----|");
+  printf("| %-52s | %-36s | %9s | %8s | note |\n", "op and shape", "implementation", "ms", "GFLOP/s");
+  puts("|:-----------------------------------------------------|:-------------------------------------|----------:|---------:|:-----|");
   for (uint32_t i = 0; i < tuning->count; i++) {
     const struct plm_tune_op *t = &tuning->ops[i];
     for (uint32_t which = 0; which < t->count; which++) {
@@ -267,12 +268,15 @@ static void print_tuning(const struct tune *tune, uint32_t *unfit) {
     }
     changed += t->winner < t->count && t->winner != t->standard;
     *unfit += t->winner == t->count;
+    unsteady += t->winner < t->count && t->candidates[t->winner].spread > UNSTEADY;
   }
   printf("\n%u ops, %u with another implementation than before (%s), %u implementations wrong", tuning->count, changed,
          tune->kernels->source(tune->tested.device), wrong);
   if (isfinite(before) && isfinite(after))
     printf("; matrix ops of all programs, one micro-batch each: %.1f ms before, %.1f ms now", before * 1e3, after * 1e3);
   putchar('\n');
+  if (unsteady)
+    printf("The times of %u ops vary by more than %.0f %% from round to round: is the device busy?\n", unsteady, 100 * UNSTEADY);
 }
 
 static int conclude(struct tune *tune, struct plm_error *err) {

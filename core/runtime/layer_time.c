@@ -10,14 +10,19 @@
 #include "plmscale/kernels.h"
 #include "runtime/layering.h"
 
+struct sums {
+  uint64_t calls;
+  double rows, seconds, flops, bytes;
+};
+
 /* Ops that share a line: same kind, flags and fixed extents, and row counts within a factor of two. */
 struct entry {
   struct plm_op key; /* without views and index; the extents are classes */
   struct plm_op last;
   char title[PLM_OP_TEXT];
   char kernel[PLM_KERNELS_NAME];
-  uint64_t calls;
-  double rows, seconds, flops, bytes; /* sums */
+  struct sums sums;
+  struct sums first; /* the first call alone: kernels may be built in it */
 };
 
 static struct {
@@ -28,6 +33,14 @@ static struct {
   size_t count, capacity;
   struct entry transfers[2]; /* write, read */
 } layer;
+
+static void add_sums(struct sums *to, const struct sums *from) {
+  to->calls += from->calls;
+  to->rows += from->rows;
+  to->seconds += from->seconds;
+  to->flops += from->flops;
+  to->bytes += from->bytes;
+}
 
 /* ------------------------------------------------------------ noting */
 
@@ -118,12 +131,9 @@ static int op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_e
   struct entry *entry = entry_of(op);
   if (!entry)
     return plm_error_memory(err, "timing ops");
+  const struct sums one = {1, rows_of(op), seconds, plm_op_flops(op, &now), plm_op_bytes(op, &now)};
   entry->last = *op;
-  entry->calls++;
-  entry->rows += rows_of(op);
-  entry->seconds += seconds;
-  entry->flops += plm_op_flops(op, &now);
-  entry->bytes += plm_op_bytes(op, &now);
+  add_sums(entry->first.calls ? &entry->sums : &entry->first, &one);
   return 0;
 }
 
@@ -133,9 +143,8 @@ static int program_run(struct plm_queue *queue, const struct plm_op *ops, uint32
 }
 
 static void note_transfer(struct entry *entry, double start, uint64_t bytes) {
-  entry->calls++;
-  entry->seconds += plm_layer_clock() - start;
-  entry->bytes += (double)bytes;
+  const struct sums one = {1, 0, plm_layer_clock() - start, 0, (double)bytes};
+  add_sums(&entry->sums, &one);
 }
 
 static int buffer_write(struct plm_queue *queue, struct plm_buffer *buffer, uint64_t offset, const void *data,
@@ -170,7 +179,9 @@ static int device_open(uint32_t index, struct plm_device **out, struct plm_error
 
 static int slower_first(const void *a, const void *b) {
   const struct entry *x = a, *y = b;
-  return x->seconds < y->seconds ? 1 : x->seconds > y->seconds ? -1 : strcmp(x->title, y->title);
+  if (x->sums.seconds != y->sums.seconds)
+    return x->sums.seconds < y->sums.seconds ? 1 : -1;
+  return strcmp(x->title, y->title);
 }
 
 /* "123.4", or "-" where there is nothing to divide. */
@@ -184,11 +195,12 @@ static const char *rate(char out[24], double work, double seconds) {
 
 static void print_row(FILE *out, const struct entry *entry, const char *shape, double total) {
   char flops[24], bytes[24], name[2 * PLM_OP_TEXT + 4];
+  const struct sums *sums = &entry->sums;
   snprintf(name, sizeof name, "%s%s%s", entry->title, *shape ? " " : "", shape);
   fprintf(out, "| %-52s | %8llu | %10.2f | %6.1f %% | %10.1f | %8s | %7s |%s%s%s\n", name,
-          (unsigned long long)entry->calls, entry->seconds * 1e3, 100 * entry->seconds / total,
-          entry->seconds * 1e6 / (double)entry->calls, rate(flops, entry->flops, entry->seconds),
-          rate(bytes, entry->bytes, entry->seconds), *shape && layer.kernels ? " " : "",
+          (unsigned long long)sums->calls, sums->seconds * 1e3, 100 * sums->seconds / total,
+          sums->seconds * 1e6 / (double)sums->calls, rate(flops, sums->flops, sums->seconds),
+          rate(bytes, sums->bytes, sums->seconds), *shape && layer.kernels ? " " : "",
           *shape && layer.kernels ? (entry->kernel[0] ? entry->kernel : "-") : "",
           *shape && layer.kernels ? " |" : "");
 }
@@ -213,13 +225,10 @@ static struct entry *sum_by_title(size_t *count) {
       at++;
     if (at == *count)
       memcpy(sums[(*count)++].title, entry->title, sizeof entry->title);
-    sums[at].calls += entry->calls;
-    sums[at].seconds += entry->seconds;
-    sums[at].flops += entry->flops;
-    sums[at].bytes += entry->bytes;
+    add_sums(&sums[at].sums, &entry->sums);
   }
   for (int i = 0; i < 2 && sums; i++)
-    if (layer.transfers[i].calls) {
+    if (layer.transfers[i].sums.calls) {
       sums[*count] = layer.transfers[i];
       snprintf(sums[(*count)++].title, PLM_OP_TEXT, "(buffer_%s)", i ? "read" : "write");
     }
@@ -232,18 +241,29 @@ static void shape_of(char out[PLM_OP_TEXT], const struct entry *entry) {
   uint32_t count;
   struct plm_extent *extents = plm_op_extents(&mean, &count);
   if (count)
-    extents[0].count = (uint32_t)(entry->rows / (double)entry->calls + 0.5);
+    extents[0].count = (uint32_t)(entry->sums.rows / (double)entry->sums.calls + 0.5);
   plm_op_shape(out, &mean);
+}
+
+/* First calls are left out, but for those of lines that have no other; returns the seconds of what is left out. */
+static double settle_first_calls(void) {
+  double seconds = 0;
+  for (size_t i = 0; i < layer.count; i++)
+    if (layer.items[i].sums.calls)
+      seconds += layer.items[i].first.seconds;
+    else
+      layer.items[i].sums = layer.items[i].first;
+  return seconds;
 }
 
 static void report(FILE *out) {
   size_t count;
+  double first = settle_first_calls(), total = 0;
   struct entry *sums = sum_by_title(&count);
-  double total = 0;
   if (!sums)
     return;
   for (size_t i = 0; i < count; i++)
-    total += sums[i].seconds;
+    total += sums[i].sums.seconds;
   if (total > 0) {
     qsort(sums, count, sizeof *sums, slower_first);
     print_head(out, "op", 0);
@@ -258,7 +278,10 @@ static void report(FILE *out) {
       shape_of(shape, &layer.items[i]);
       print_row(out, &layer.items[i], shape, total);
     }
-    fprintf(out, "\ntime: %.3f s in all, each op waited for (warm-up and evaluation included)\n", total);
+    fprintf(out,
+            "\ntime: %.3f s in all, each op waited for, warm-up and evaluation included; the first calls of each shape, in "
+            "which kernels may be built, took another %.3f s\n",
+            total, first);
   }
   free(sums);
 }

@@ -29,6 +29,14 @@ static int add_text(char **field, const char *separator, const char *text, struc
 
 /* ------------------------------------------------------------ kernels */
 
+/* The shape of attention without the number of sequences, which differs from batch to batch: tokens x heads x head size. */
+static void attention_shape(char out[PLM_OP_TEXT], const struct plm_op *op) {
+  const int grad = op->kind == PLM_OP_ATTENTION_GRAD;
+  snprintf(out, PLM_OP_TEXT, "%ux%ux%u", plm_op_extents_now(op).tokens,
+           grad ? op->u.attention_grad.heads : op->u.attention.heads,
+           grad ? op->u.attention_grad.head_size : op->u.attention.head_size);
+}
+
 static int note_kernel(struct plm_run *run, const struct plm_session *session,
                        const struct plm_kernels_extension *kernels, const struct plm_op *op, struct plm_error *err) {
   char name[PLM_KERNELS_NAME] = "", title[PLM_OP_TEXT], shape[PLM_OP_TEXT];
@@ -41,6 +49,8 @@ static int note_kernel(struct plm_run *run, const struct plm_session *session,
   name[sizeof name - 1] = 0;
   plm_op_title(title, op);
   plm_op_shape(shape, op);
+  if (op->kind == PLM_OP_ATTENTION || op->kind == PLM_OP_ATTENTION_GRAD)
+    attention_shape(shape, op);
   char *text = plm_memory_format("%s %s: %s", title, shape, name);
   code = text ? add_text(&run->kernels, "; ", text, err) : plm_error_memory(err, "noting the kernels of a run");
   free(text);

@@ -10,9 +10,6 @@ void arm_wrong_major(struct broken *self) { self->card.abi_major = 2; }
 /* The build leaves the symbol in. */
 void arm_two_symbols(struct broken *self) { (void)self; }
 
-void plm_program_init(void *program);
-void arm_undefined_symbol(struct broken *self) { plm_program_init(self); }
-
 static int count_changes_device_count(uint32_t *out, struct plm_error *err) {
   static uint32_t calls;
   (void)err;

@@ -3,59 +3,96 @@
 
 /* ---------------------------------------------------------------- training */
 
+/* What a plugin has noted about a place in a buffer, until a buffer is destroyed: a later one may get the same address.
+ */
+struct note {
+  struct plm_buffer *buffer;
+  uint64_t offset;
+  uint32_t times;
+  float values[3];
+};
+static struct note notes[256];
+static size_t note_count;
+
+/* The note of a view's place; the last one when there is no room for more. */
+static struct note *note_of(const struct plm_view *view) {
+  for (size_t i = 0; i < note_count; i++)
+    if (notes[i].buffer == view->buffer && notes[i].offset == view->offset)
+      return &notes[i];
+  if (note_count < sizeof notes / sizeof *notes)
+    notes[note_count++] = (struct note){view->buffer, view->offset, 0, {0}};
+  return &notes[note_count - 1];
+}
+
+static void forget_buffer_destroy(struct plm_buffer *buffer) {
+  note_count = 0;
+  right.buffer_destroy(buffer);
+}
+static void arm_with_notes(struct broken *self,
+                           int (*op_run)(struct plm_queue *, const struct plm_op *, struct plm_error *)) {
+  self->table.op_run = op_run;
+  self->table.buffer_destroy = forget_buffer_destroy;
+}
+
 static int schedule_captured_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  static float first[3];
   float kept[3];
   if (op->kind != PLM_OP_ADAMW || !usable(&op->u.adamw.schedule, sizeof kept))
     return right.op_run(queue, op, err);
+  struct note *note = note_of(&op->u.adamw.params);
   float *schedule = floats(&op->u.adamw.schedule);
   memcpy(kept, schedule, sizeof kept);
-  if (first[0] == 0)
-    memcpy(first, schedule, sizeof first);
-  memcpy(schedule, first, sizeof first);
+  if (note->times++ == 0)
+    memcpy(note->values, schedule, sizeof kept);
+  memcpy(schedule, note->values, sizeof kept);
   const int code = right.op_run(queue, op, err);
   memcpy(schedule, kept, sizeof kept);
   return code;
 }
-BROKEN_SLOT(schedule_captured, op_run)
+void arm_schedule_captured(struct broken *self) { arm_with_notes(self, schedule_captured_op_run); }
 
-BROKEN_BEFORE(rows_captured, PLM_OP_BIAS_GRAD) {
-  static uint32_t first;
-  first = first ? first : op->u.bias_grad.rows.count;
-  op->u.bias_grad.rows.count = first < op->u.bias_grad.rows.count ? first : op->u.bias_grad.rows.count;
+static int rows_captured_op_run(struct plm_queue *queue, const struct plm_op *given, struct plm_error *err) {
+  struct plm_op op = *given;
+  if (op.kind == PLM_OP_LINEAR_GRAD_WEIGHT) {
+    struct note *note = note_of(&op.u.linear_grad_weight.dw);
+    uint32_t *rows = &op.u.linear_grad_weight.rows.count;
+    note->times = note->times ? note->times : *rows;
+    *rows = note->times < *rows ? note->times : *rows;
+  }
+  return right.op_run(queue, &op, err);
 }
+void arm_rows_captured(struct broken *self) { arm_with_notes(self, rows_captured_op_run); }
 
-static int eighth_update(const struct plm_op *op) {
-  static unsigned updates;
-  return op->kind == PLM_OP_ADAMW && ++updates % 8 == 0;
+static int update_lost_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  if (op->kind == PLM_OP_ADAMW && ++note_of(&op->u.adamw.params)->times % 4 == 0)
+    return PLM_OK;
+  return right.op_run(queue, op, err);
 }
-BROKEN_SKIP(update_lost, eighth_update(op))
+void arm_update_lost(struct broken *self) { arm_with_notes(self, update_lost_op_run); }
 
-static struct plm_view filled[64];
-static size_t filled_count;
-
-static int filled_before(const struct plm_op *op) {
-  if (op->kind != PLM_OP_FILL)
-    return 0;
-  for (size_t i = 0; i < filled_count; i++)
-    if (filled[i].buffer == op->u.fill.x.buffer && filled[i].offset == op->u.fill.x.offset)
-      return 1;
-  if (filled_count < sizeof filled / sizeof *filled)
-    filled[filled_count++] = op->u.fill.x;
-  return 0;
-}
 static int fill_once_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
-  return filled_before(op) ? PLM_OK : right.op_run(queue, op, err);
+  if (op->kind == PLM_OP_FILL && note_of(&op->u.fill.x)->times++)
+    return PLM_OK;
+  return right.op_run(queue, op, err);
 }
-/* A later buffer may get the same address. */
-static void fill_once_buffer_destroy(struct plm_buffer *buffer) {
-  filled_count = 0;
-  right.buffer_destroy(buffer);
+void arm_fill_once(struct broken *self) { arm_with_notes(self, fill_once_op_run); }
+
+static void enlarge(const struct plm_view *view, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++)
+    floats(view)[i] *= 1 + 0x1p-19f;
 }
-void arm_fill_once(struct broken *self) {
-  self->table.op_run = fill_once_op_run;
-  self->table.buffer_destroy = fill_once_buffer_destroy;
+
+static int drifts_op_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {
+  const int code = right.op_run(queue, op, err);
+  if (code == PLM_OK && op->kind == PLM_OP_LINEAR)
+    enlarge(&op->u.linear.y, (uint64_t)op->u.linear.rows.count * op->u.linear.out);
+  if (code == PLM_OK && op->kind == PLM_OP_LAYER_NORM)
+    enlarge(&op->u.layer_norm.y, (uint64_t)op->u.layer_norm.rows.count * op->u.layer_norm.width);
+  if (code == PLM_OK && op->kind == PLM_OP_ATTENTION)
+    enlarge(&op->u.attention.o,
+            (uint64_t)op->u.attention.rows.count * op->u.attention.heads * op->u.attention.head_size);
+  return code;
 }
+BROKEN_SLOT(drifts, op_run)
 
 /* ---------------------------------------------------------------- failures */
 
