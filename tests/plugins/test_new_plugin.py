@@ -109,7 +109,7 @@ def test_new_plugin__refusals_leave_nothing_behind():
     kit.check((full / "notes.txt").read_text() == "mine", "what was there is as it was")
 
 
-def test_new_plugin__a_template_that_is_not_there_is_named():
+def test_new_plugin__a_template_that_is_not_whole_makes_nothing():
     bare = kit.folder / "bare"
     (bare / "bin").mkdir(parents=True)
     program = shutil.copy2(kit.plmscale, bare / "bin")
@@ -119,7 +119,14 @@ def test_new_plugin__a_template_that_is_not_there_is_named():
     place.mkdir(parents=True)
     said = kit.run(program, "new-plugin", "mine", "never", code=4)[1]
     kit.check(str(place) in said and "empty" in said, said)
-    kit.check(not (kit.folder / "never").exists(), "nothing was made")
+    (place / "a.c").write_text("template\n")
+    (place / "b.c").mkdir()
+    said = kit.run(program, "new-plugin", "mine", "never", code=4)[1]
+    kit.check("b.c" in said and "not a regular file" in said, said)
+    kit.check(not list(kit.folder.glob("never*")), "nothing was made, not even in part")
+    (place / "b.c").rmdir()
+    kit.run(program, "new-plugin", "mine", "never")
+    kit.check((kit.folder / "never/a.c").read_text() == "mine\n", "what is whole is made")
 
 
 test_new_plugin__printed_commands_build_it()
@@ -130,5 +137,5 @@ test_new_plugin__builds_from_the_build_tree_too()
 test_new_plugin__installed_it_is_found_by_name()
 test_new_plugin__an_empty_folder_is_filled()
 test_new_plugin__refusals_leave_nothing_behind()
-test_new_plugin__a_template_that_is_not_there_is_named()
+test_new_plugin__a_template_that_is_not_whole_makes_nothing()
 kit.end()
