@@ -165,6 +165,18 @@ void plm_case_describe(char label[PLM_CASE_LABEL], uint32_t kind, uint32_t varia
   memcpy(label, c.label, sizeof c.label);
 }
 
+int plm_case_find(uint32_t *variant, uint32_t kind, const char *label, struct plm_error *err) {
+  char its[PLM_CASE_LABEL];
+  for (uint32_t i = 0; i < plm_case_variants(kind); i++) {
+    plm_case_describe(its, kind, i);
+    if (!strcmp(its, label)) {
+      *variant = i;
+      return 0;
+    }
+  }
+  return plm_error_set(err, PLM_E_INVALID, "%s has no case \"%s\"", plm_op_name(kind), label);
+}
+
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err) {
   struct plm_case *c = plm_memory_zeroed(1, sizeof *c);
   if (!c)

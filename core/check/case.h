@@ -53,6 +53,9 @@ uint32_t plm_case_hostile(uint32_t kind);
 /* The label of a variant without making it, "" when there is no such variant. */
 void plm_case_describe(char label[PLM_CASE_LABEL], uint32_t kind, uint32_t variant);
 
+/* The variant with that label; PLM_E_INVALID when there is none. */
+int plm_case_find(uint32_t *variant, uint32_t kind, const char *label, struct plm_error *err);
+
 /* A function of its arguments alone. Owned by the caller. PLM_E_INVALID: no such variant. */
 int plm_case_make(struct plm_case **out, uint32_t kind, uint32_t variant, uint64_t seed, struct plm_error *err);
 

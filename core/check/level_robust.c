@@ -332,8 +332,13 @@ static int time_op(struct plm_check_outcome *out, struct plm_check_rig *rig, str
 
 /* Reported, never judged. variant 0: a product of 1031x320x1280; 1: attention over 1026 tokens. */
 static void test_speed(struct plm_check_outcome *out, struct plm_check_rig *rig, const struct plm_check_entry *entry) {
-  struct plm_case *c = make(out, entry->variant ? PLM_OP_ATTENTION : PLM_OP_LINEAR_GRAD_INPUT, entry->variant ? 12 : 33,
-                            entry->seed);
+  const uint32_t kind = entry->variant ? PLM_OP_ATTENTION : PLM_OP_LINEAR_GRAD_INPUT;
+  struct plm_error err = PLM_ERROR_INIT;
+  uint32_t variant = 0;
+  if (plm_check_must(out, plm_case_find(&variant, kind, entry->variant ? "a protein of 1024 residues" : "1031x320x1280", &err),
+                     &err, "the case"))
+    return;
+  struct plm_case *c = make(out, kind, variant, entry->seed);
   double seconds[TIMINGS] = {0};
   uint32_t count = 0;
   if (!c)

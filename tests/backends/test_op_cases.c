@@ -189,6 +189,14 @@ static void assert_same_case(const struct plm_case *a, const struct plm_case *b)
   }
 }
 
+static uint32_t labelled(uint32_t kind, const char *label) {
+  struct plm_error err = PLM_ERROR_INIT;
+  uint32_t variant = 0;
+  if (plm_case_find(&variant, kind, label, &err))
+    fail_msg("%s", err.text);
+  return variant;
+}
+
 static void test_op_cases__a_saved_case_is_the_same_case(void **state) {
   (void)state;
   char path[] = "/tmp/plm_case_XXXXXX";
@@ -197,7 +205,7 @@ static void test_op_cases__a_saved_case_is_the_same_case(void **state) {
   close(fd);
   for (uint32_t kind = 1; kind < PLM_OP_COUNT; kind++) {
     struct plm_error err = PLM_ERROR_INIT;
-    struct plm_case *c = made(kind, kind == PLM_OP_ADD ? 9 : 1), *again = NULL;
+    struct plm_case *c = made(kind, kind == PLM_OP_ADD ? labelled(kind, "3x7 in place of a") : 1), *again = NULL;
     if (plm_case_save(c, path, "a test", &err) || plm_case_load(&again, path, &err))
       fail_msg("%s: %s", plm_op_name(kind), err.text);
     assert_same_case(c, again);
@@ -257,13 +265,14 @@ static void shadow(uint32_t kind, uint32_t variant, float nudged, uint64_t *wron
 static void test_op_cases__a_captured_op_is_judged(void **state) {
   (void)state;
   uint64_t wrong = 1;
-  shadow(PLM_OP_ADD, 11, 0, &wrong); /* in place */
+  const uint32_t in_place = labelled(PLM_OP_ADD, "61x67 in place of a");
+  shadow(PLM_OP_ADD, in_place, 0, &wrong);
   assert_int_equal(wrong, 0);
   shadow(PLM_OP_LINEAR, 7, 0, &wrong);
   assert_int_equal(wrong, 0);
   shadow(PLM_OP_SCATTER_ROWS, 3, 0, &wrong);
   assert_int_equal(wrong, 0);
-  shadow(PLM_OP_ADD, 11, 1e-3f, &wrong);
+  shadow(PLM_OP_ADD, in_place, 1e-3f, &wrong);
   assert_int_equal(wrong, 1);
 }
 
