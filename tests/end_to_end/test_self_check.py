@@ -4,6 +4,7 @@ what was checked is on record."""
 import json
 
 import e2e_lib
+import h5py
 
 # Widths that are no multiple of a tile.
 ONE = {"sizes": "1x20x2", "tokens": "4096"}
@@ -33,6 +34,26 @@ def check_record(test):
     test.equal(run_of(test, "oracle.ini")["self_check"], "none: this is the reference", "the reference checks nothing")
     same = [e2e_lib.content(next(iter(test.results(n).glob("cells/*/run.h5")))) for n in ("good.ini", "off.ini")]
     test.equal(same[0], same[1], "results with and without a self-check")
+
+
+def check_older(test):
+    """A run file as it was before there were these texts: read, merged, and not trained again."""
+    test.study("older.ini", grid=ONE)
+    test.run("run", "older.ini")
+    path = next(iter(test.results("older.ini").glob("cells/*/run.h5")))
+    with h5py.File(path, "r+") as file:
+        for name in ("backend_layers", "self_check", "kernels", "kernels_source"):
+            del file.attrs[name]
+        file.attrs["format_version"] = file.attrs["format_version"] * 0 + 1
+    before = e2e_lib.stamps(test.results("older.ini"))
+    test.check("1 done" in test.run("status", "older.ini").out, "an older run file is done")
+    test.run("run", "older.ini")
+    test.equal(e2e_lib.stamps(test.results("older.ini")), before, "an older run file is left as it is")
+    with h5py.File(test.results("older.ini") / "study.h5", "r") as file:
+        test.equal(file["summary/self_check"][0], b"", "an older run in the merged file")
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = file.attrs["format_version"] * 0 + 2
+    test.check("damaged" in test.run("status", "older.ini").out, "a newer run file without them is damaged")
 
 
 def check_wrong(test, plugin, op):
@@ -69,6 +90,7 @@ def main():
     test = e2e_lib.Test()
     test.corpus()
     check_record(test)
+    check_older(test)
     check_wrong(test, "linear_edge", "linear")
     check_wrong(test, "rotary_ignored", "attention+rotary")
     check_next_device(test)
