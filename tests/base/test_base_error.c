@@ -113,6 +113,20 @@ static void test_base_error__nearest_word_is_found_and_far_ones_are_not(void **s
   assert_null(plm_error_nearest(huge, words, count));
 }
 
+static void test_base_error__every_code_has_its_name(void **state) {
+  (void)state;
+  assert_string_equal(plm_error_name(PLM_OK), "OK");
+  assert_string_equal(plm_error_name(PLM_E_INVALID), "INVALID");
+  assert_string_equal(plm_error_name(PLM_E_DEVICE_LOST), "DEVICE_LOST");
+  assert_string_equal(plm_error_name(PLM_E_INTERNAL), "INTERNAL");
+  assert_string_equal(plm_error_name(PLM_E_USAGE), "USAGE");
+  assert_string_equal(plm_error_name(PLM_E_WRONG), "WRONG");
+  assert_string_equal(plm_error_name(PLM_E_INTERNAL + 1), "?");
+  assert_string_equal(plm_error_name(PLM_E_WRONG + 1), "?");
+  assert_string_equal(plm_error_name(-1), "?");
+  assert_int_equal(plm_error_exit_code(PLM_E_WRONG), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_base_error__set_fills_all_fields_and_returns_the_code),
@@ -124,6 +138,7 @@ int main(void) {
       cmocka_unit_test(test_base_error__exit_codes_are_the_documented_ones),
       cmocka_unit_test(test_base_error__collector_keeps_clean_lines_in_order),
       cmocka_unit_test(test_base_error__nearest_word_is_found_and_far_ones_are_not),
+      cmocka_unit_test(test_base_error__every_code_has_its_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
