@@ -9,7 +9,7 @@
  * Milakov and Gimelshein (2018). Gradient: blocks of GRAD_KEYS keys meet blocks of GRAD_QUERIES queries once; P comes back
  * from the log-sum-exp, and P and dA of the block feed dQ, dK and dV while they are in L1 or L2.
  *
- * -D HEAD: head size. -D ROTARY, -D CAUSAL, -D GRAD (which of the two ops): 0 or 1.
+ * -D HEAD: head size. -D GRAD: which of the two ops, 0 or 1.
  */
 
 /* Rows of a register tile: MR x 2 accumulators, two vectors of B and a broadcast fill the register file. */
@@ -44,6 +44,7 @@ struct head {
   __global const int *positions;
   __global const float *cosine, *sine;
   uint table_rows;
+  int rotary, causal;
 };
 
 /* ---------------------------------------------------------------- helpers */
@@ -169,7 +170,10 @@ INLINE void copy(__global float *to, __global const float *x, const float factor
 /* to[0..HEAD) = factor * x, rotated to the position; sign -1 rotates back. */
 INLINE void turn(__global float *to, __global const float *x, const struct head *h, uint token, const float factor,
                  const float sign) {
-#if ROTARY
+  if (!h->rotary) {
+    copy(to, x, factor);
+    return;
+  }
   const uint at = min((uint)h->positions[token], h->table_rows - 1) * HALF;
   __global const float *c = h->cosine + at, *s = h->sine + at;
 #ifdef TURN
@@ -185,9 +189,6 @@ INLINE void turn(__global float *to, __global const float *x, const struct head 
     to[j] = a * c[j] - b * t;
     to[j + HALF] = b * c[j] + a * t;
   }
-#endif
-#else
-  copy(to, x, factor);
 #endif
 }
 
@@ -259,38 +260,22 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention_start(VIE
 #define HEADS_IN                                                                                                   \
   VIEW(const float, qkv), VIEW(const int, offsets), VIEW(const int, positions), VIEW(const float, cosine),         \
       VIEW(const float, sine), VIEW(float, work), const ulong room, const uint heads, const uint table_rows,       \
-      const float scale, const uint end, FAULT
+      const float scale, const int rotary, const int causal, const uint end, FAULT
 
 #define MY_ROOM (AT(work) + COUNTER_FLOATS + get_global_id(0) * room)
 
 INLINE uint next_head(__global float *work) { return (uint)atomic_inc((volatile __global int *)work); }
 
-#define HEAD_OF(sequence, head)                                                                              \
-  head_of(AT(qkv), AT(offsets), AT(positions), AT(cosine), AT(sine), table_rows, sequence, head, heads)
-
-INLINE struct head head_of(__global const float *qkv, __global const int *offsets, __global const int *positions,
-                           __global const float *cosine, __global const float *sine, const uint table_rows,
-                           const uint sequence, const uint head, const uint heads) {
-  const uint first = offsets[sequence];
-  struct head h;
-  h.first = first;
-  h.length = offsets[sequence + 1] - first;
-  h.stride = 3 * heads * HEAD;
-  h.qkv = qkv + (size_t)first * h.stride + head * HEAD;
-  h.positions = positions + first;
-  h.cosine = cosine;
-  h.sine = sine;
-  h.table_rows = table_rows;
-  return h;
-}
+#define HEAD_OF(sequence, head)                                                                                     \
+  {AT(qkv) + ((size_t)AT(offsets)[sequence] * 3 * heads + (head)) * HEAD, AT(offsets)[sequence],                    \
+   AT(offsets)[(sequence) + 1] - AT(offsets)[sequence], 3 * heads * HEAD, AT(positions) + AT(offsets)[sequence],     \
+   AT(cosine), AT(sine), table_rows, rotary, causal}
 
 /* Reports positions that have no row in the tables. */
 INLINE void check_positions(FAULT, const struct head *h) {
-#if ROTARY
-  for (uint t = 0; t < h->length; t++)
+  for (uint t = 0; t < h->length && h->rotary; t++)
     if ((uint)h->positions[t] >= h->table_rows)
       REPORT(h->first + t, h->positions[t], h->table_rows);
-#endif
 }
 
 #if !GRAD
@@ -324,24 +309,23 @@ struct pass {
   __global float *q, *k, *v, *panels, *scores, *mixed, *maxima, *most, *sum;
 };
 
-INLINE struct pass pass_of(__global float *at, const uint length) {
+INLINE void pass_of(struct pass *s, __global float *at, const uint length) {
   const uint keys = UP(length, NR);
-  struct pass s;
-  s.q = at;
-  s.k = s.q + UP(length, MR) * ROW;
-  s.v = s.k + keys * ROW;
-  s.panels = s.v + keys * ROW;
-  s.scores = s.panels + UP(keys * HEAD, 16);
-  s.mixed = s.scores + MR * STRIDE;
-  s.maxima = s.mixed + MR * ROW;
-  s.most = s.maxima + MR * VW;
-  s.sum = s.most + MR;
-  return s;
+  s->q = at;
+  s->k = s->q + UP(length, MR) * ROW;
+  s->v = s->k + keys * ROW;
+  s->panels = s->v + keys * ROW;
+  s->scores = s->panels + UP(keys * HEAD, 16);
+  s->mixed = s->scores + MR * STRIDE;
+  s->maxima = s->mixed + MR * ROW;
+  s->most = s->maxima + MR * VW;
+  s->sum = s->most + MR;
 }
 
 /* Scores and their row maxima of MR queries with up to KEYS keys, of which query i sees those below its limit. */
-INLINE void piece_scores(const struct pass *s, const uint query, const uint key, const uint padded, const uint limit) {
-  const uint least = CAUSAL ? min(query + 1, limit) : limit;
+INLINE void piece_scores(const struct pass *s, const uint query, const uint key, const uint padded, const uint limit,
+                         const int causal) {
+  const uint least = causal ? min(query + 1, limit) : limit;
   FV most[MR];
   UNROLL(MR)
   for (int i = 0; i < MR; i++)
@@ -359,7 +343,7 @@ INLINE void piece_scores(const struct pass *s, const uint query, const uint key,
     }
     if (key + j + NR > least) {
       for (uint i = 0; i < MR; i++)
-        mask_row(s->scores + i * STRIDE + j, key + j, CAUSAL ? min(query + i + 1, limit) : limit);
+        mask_row(s->scores + i * STRIDE + j, key + j, causal ? min(query + i + 1, limit) : limit);
       UNROLL(MR)
       for (int i = 0; i < MR; i++) {
         acc[2 * i] = LOADV(s->scores + i * STRIDE + j);
@@ -376,9 +360,10 @@ INLINE void piece_scores(const struct pass *s, const uint query, const uint key,
 }
 
 /* One piece of up to KEYS keys for MR queries. */
-INLINE void attend_piece(const struct pass *s, const uint query, const uint key, const uint keys, const uint limit) {
+INLINE void attend_piece(const struct pass *s, const uint query, const uint key, const uint keys, const uint limit,
+                         const int causal) {
   const uint padded = UP(keys, NR);
-  piece_scores(s, query, key, padded, limit);
+  piece_scores(s, query, key, padded, limit, causal);
   for (uint i = 0; i < MR; i++) {
     const float here = lanes_max(LOADV(s->maxima + i * VW)), top = MAX_OF(s->most[i], here);
     /* While all scores are minus infinity, subtracting their maximum would make them not-a-number. */
@@ -397,15 +382,15 @@ INLINE void attend_piece(const struct pass *s, const uint query, const uint key,
 
 /* o and lse of MR queries from query on. */
 INLINE void attend_rows(__global float *o, __global float *lse, const uint heads, const struct pass *s,
-                        const uint query, const uint length) {
-  const uint rows = min(length - query, (uint)MR), keys = CAUSAL ? query + rows : length;
+                        const uint query, const uint length, const int causal) {
+  const uint rows = min(length - query, (uint)MR), keys = causal ? query + rows : length;
   zero(s->mixed, MR * ROW);
   for (uint i = 0; i < MR; i++) {
     s->most[i] = -INFINITY;
     s->sum[i] = 0.0f;
   }
   for (uint key = 0; key < keys; key += KEYS)
-    attend_piece(s, query, key, min(keys - key, (uint)KEYS), keys);
+    attend_piece(s, query, key, min(keys - key, (uint)KEYS), keys, causal);
   for (uint i = 0; i < rows; i++) {
     const size_t at = (size_t)(query + i) * heads;
     copy(o + at * HEAD, s->mixed + i * ROW, 1.0f / s->sum[i]);
@@ -415,14 +400,15 @@ INLINE void attend_rows(__global float *o, __global float *lse, const uint heads
 
 INLINE void attend_head(const struct head *h, __global float *o, __global float *lse, const uint heads,
                         const float scale, __global float *work) {
-  const struct pass s = pass_of(work, h->length);
+  struct pass s;
+  pass_of(&s, work, h->length);
   const uint keys = UP(h->length, NR);
   pack_turned(s.q, h, 0, UP(h->length, MR), scale * LOG2_E);
   pack_turned(s.k, h, 1, keys, 1.0f);
   pack_panels(s.panels, s.k, keys);
   pack(s.v, h->qkv + 2 * (h->stride / 3), h->stride, h->length, keys);
   for (uint query = 0; query < h->length; query += MR)
-    attend_rows(o, lse, heads, &s, query, h->length);
+    attend_rows(o, lse, heads, &s, query, h->length, h->causal);
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
@@ -448,27 +434,25 @@ struct grad {
   __global float *q, *k, *v, *d_o, *dq, *dk, *dv, *k_panels, *v_panels, *lse, *delta, *p, *da;
 };
 
-INLINE struct grad grad_of(__global float *at, const uint length) {
+INLINE void grad_of(struct grad *g, __global float *at, const uint length) {
   const uint keys = UP(length, NR), rows = max(keys, (uint)UP(length, GRAD_QUERIES)), full = rows * ROW;
-  struct grad g;
-  g.q = at;
-  g.k = g.q + full;
-  g.v = g.k + full;
-  g.d_o = g.v + full;
-  g.dq = g.d_o + full;
-  g.dk = g.dq + full;
-  g.dv = g.dk + full;
-  g.k_panels = g.dv + full;
-  g.v_panels = g.k_panels + UP(keys * HEAD, 16);
-  g.lse = g.v_panels + UP(keys * HEAD, 16);
-  g.delta = g.lse + UP(rows, 16);
-  g.p = g.delta + UP(rows, 16);
-  g.da = g.p + GRAD_QUERIES * GRAD_KEYS;
-  return g;
+  g->q = at;
+  g->k = g->q + full;
+  g->v = g->k + full;
+  g->d_o = g->v + full;
+  g->dq = g->d_o + full;
+  g->dk = g->dq + full;
+  g->dv = g->dk + full;
+  g->k_panels = g->dv + full;
+  g->v_panels = g->k_panels + UP(keys * HEAD, 16);
+  g->lse = g->v_panels + UP(keys * HEAD, 16);
+  g->delta = g->lse + UP(rows, 16);
+  g->p = g->delta + UP(rows, 16);
+  g->da = g->p + GRAD_QUERIES * GRAD_KEYS;
 }
 
 /* P and dA of MR queries from query on and NR keys from key on. */
-INLINE void grad_panel(__global float *p, __global float *da, const struct grad *g, const uint query, const uint key) {
+INLINE void grad_panel(__global float *p, __global float *da, const struct grad *g, const uint query, const uint key, const int causal) {
   FV acc[MR * 2];
   UNROLL(MR)
   for (int i = 0; i < MR; i++)
@@ -483,12 +467,10 @@ INLINE void grad_panel(__global float *p, __global float *da, const struct grad 
     STOREV(exp2_of(LOADV(p + i * GRAD_KEYS)), p + i * GRAD_KEYS);
     STOREV(exp2_of(LOADV(p + i * GRAD_KEYS + VW)), p + i * GRAD_KEYS + VW);
   }
-#if CAUSAL
-  if (key + NR > query + 1)
+  if (causal && key + NR > query + 1)
     for (uint i = 0; i < MR; i++)
       for (uint j = query + i + 1 > key ? query + i + 1 - key : 0; j < NR; j++)
         p[i * GRAD_KEYS + j] = 0.0f;
-#endif
   UNROLL(MR)
   for (int i = 0; i < MR; i++)
     acc[2 * i] = acc[2 * i + 1] = (FV)(-g->delta[query + i]);
@@ -500,11 +482,11 @@ INLINE void grad_panel(__global float *p, __global float *da, const struct grad 
   }
 }
 
-INLINE void grad_block(const struct grad *g, const uint length, const uint query, const uint key) {
+INLINE void grad_block(const struct grad *g, const uint length, const uint query, const uint key, const int causal) {
   const uint keys = min(length - key, (uint)GRAD_KEYS), queries = min(length - query, (uint)GRAD_QUERIES);
   for (uint j = 0; j < keys; j += NR)
     for (uint i = 0; i < queries; i += MR)
-      grad_panel(g->p + i * GRAD_KEYS + j, g->da + i * GRAD_KEYS + j, g, query + i, key + j);
+      grad_panel(g->p + i * GRAD_KEYS + j, g->da + i * GRAD_KEYS + j, g, query + i, key + j, causal);
   for (uint i = 0; i < queries; i += MR)
     rows_add(g->dq + (query + i) * ROW, g->da + i * GRAD_KEYS, GRAD_KEYS, 1, g->k + key * ROW, keys);
   for (uint j = 0; j < keys; j += MR) {
@@ -553,14 +535,15 @@ attention_grad(HEADS_IN, VIEW(const float, o), VIEW(const float, lse), VIEW(cons
   for (uint item = next_head(AT(work)); item < end; item = next_head(AT(work))) {
     const uint sequence = item / heads, head = item - sequence * heads;
     const struct head h = HEAD_OF(sequence, head);
-    const struct grad g = grad_of(scratch, h.length);
+    struct grad g;
+    grad_of(&g, scratch, h.length);
     const size_t row = (size_t)h.first * heads + head;
     if (head == 0)
       check_positions(fault, fault_tag, &h);
     grad_pack(&g, &h, AT(o) + row * HEAD, AT(lse) + row, AT(d_o) + row * HEAD, heads, scale);
     for (uint key = 0; key < h.length; key += GRAD_KEYS)
-      for (uint query = CAUSAL ? key / GRAD_QUERIES * GRAD_QUERIES : 0; query < h.length; query += GRAD_QUERIES)
-        grad_block(&g, h.length, query, key);
+      for (uint query = h.causal ? key / GRAD_QUERIES * GRAD_QUERIES : 0; query < h.length; query += GRAD_QUERIES)
+        grad_block(&g, h.length, query, key, h.causal);
     grad_unpack(AT(dqkv) + (size_t)h.first * h.stride + head * HEAD, &g, &h, scale);
   }
 }

@@ -8,7 +8,7 @@
  * Work-groups are numbered over slots and heads. offsets live on the device, so the host launches T/BLOCK + S slots:
  * sequence s begins at slot offsets[s]/BLOCK + s, which leaves it at least as many as it has blocks.
  *
- * -D HEAD: head size. -D ROTARY, -D CAUSAL, -D GRAD (which of the two ops): 0 or 1. -D BLOCK, -D SPLIT, -D TILE: see above.
+ * -D HEAD: head size. -D GRAD: which of the two ops, 0 or 1. -D BLOCK, -D SPLIT, -D TILE: see above.
  */
 
 #define SIZE (BLOCK * SPLIT)                                  /* work-items of a group */
@@ -21,11 +21,12 @@
 
 #define KERNEL_OF_BLOCKS __kernel __attribute__((reqd_work_group_size(SIZE, 1, 1))) void
 
-/* What all kernels of blocks are given; side_of and place_of read it by these names. */
+/* What all kernels of blocks are given; SIDE and CHECK read it by these names. */
 #define HEADS_IN                                                                                                   \
   VIEW(const float, qkv), VIEW(const int, offsets), VIEW(const int, positions), VIEW(const float, cosine),         \
       VIEW(const float, sine), const uint sequences, const uint tokens, const uint length_max, const uint heads,   \
-      const uint table_rows, const float scale, FAULT, volatile __global int *offsets_fault, const int offsets_tag
+      const uint table_rows, const float scale, const int rotary, const int causal, FAULT,                         \
+      volatile __global int *offsets_fault, const int offsets_tag
 
 /* ---------------------------------------------------------------- places */
 
@@ -35,7 +36,7 @@ struct place {
 };
 
 /* What the work-group of a slot does. Bad offsets, which attention reports, end as some place inside the tokens. */
-INLINE struct place place_of(__global const int *offsets, const uint sequences, const uint tokens, const uint slot) {
+INLINE void place_of(struct place *out, __global const int *offsets, const uint sequences, const uint tokens, const uint slot) {
   uint low = 0, high = sequences; /* slots of low begin at or before slot, those of high after it */
   while (high - low > 1) {
     const uint middle = (low + high) / 2;
@@ -44,12 +45,10 @@ INLINE struct place place_of(__global const int *offsets, const uint sequences, 
     else
       high = middle;
   }
-  struct place p;
-  p.first = min((uint)offsets[low], tokens);
-  p.length = max(min((uint)offsets[low + 1], tokens), p.first) - p.first;
-  p.begin = (slot - min(p.first / BLOCK + low, slot)) * BLOCK;
-  p.rows = p.begin < p.length ? min(p.length - p.begin, (uint)BLOCK) : 0;
-  return p;
+  out->first = min((uint)offsets[low], tokens);
+  out->length = max(min((uint)offsets[min(low + 1, sequences)], tokens), out->first) - out->first;
+  out->begin = (slot - min(out->first / BLOCK + low, slot)) * BLOCK;
+  out->rows = out->begin < out->length ? min(out->length - out->begin, (uint)BLOCK) : 0;
 }
 
 /* Reports offsets against the rules, those of index at. */
@@ -66,17 +65,15 @@ INLINE void check_offsets(FAULT, __global const int *offsets, const uint sequenc
 }
 
 INLINE void check_position(FAULT, __global const int *positions, const uint token, const uint table_rows) {
-#if ROTARY
   if ((uint)positions[token] >= table_rows)
     REPORT(token, positions[token], table_rows);
-#endif
 }
 
 /* The work-groups of head 0 have work-items enough for all offsets and tokens. */
-#define CHECK                                                                                                    \
-  if (head == 0 && get_global_id(0) <= sequences)                                                                \
-    check_offsets(offsets_fault, offsets_tag, AT(offsets), sequences, tokens, length_max, get_global_id(0));     \
-  if (head == 0 && row < p.rows)                                                                                 \
+#define CHECK                                                                                                  \
+  if (head == 0 && get_global_id(0) <= sequences)                                                              \
+    check_offsets(offsets_fault, offsets_tag, AT(offsets), sequences, tokens, length_max, get_global_id(0));   \
+  if (head == 0 && row < p.rows && rotary)                                                                     \
     check_position(fault, fault_tag, AT(positions), p.first + mine, table_rows);
 
 /* ---------------------------------------------------------------- rows */
@@ -93,29 +90,20 @@ struct side {
 };
 
 /* A third of qkv (0 q, 1 k, 2 v). */
-#define SIDE(third, factor)                                                                                         \
-  side_of(AT(qkv) + ((size_t)p.first * 3 * heads + (third)*heads + head) * HEAD, 3 * heads * HEAD, (third) < 2, factor, \
-          AT(positions) + p.first, AT(cosine), AT(sine), table_rows)
-
-INLINE struct side side_of(__global const float *x, const uint stride, const int turns, const float factor,
-                           __global const int *positions, __global const float *cosine, __global const float *sine,
-                           const uint table_rows) {
-  const struct side s = {x, stride, turns, factor, positions, cosine, sine, table_rows};
-  return s;
-}
+#define SIDE(third, factor)                                                                                            \
+  {AT(qkv) + ((size_t)p.first * 3 * heads + (third)*heads + head) * HEAD, 3 * heads * HEAD, rotary && (third) < 2, factor, \
+   AT(positions) + p.first, AT(cosine), AT(sine), table_rows}
 
 /* Number e of a row: 0 beyond HEAD. */
 INLINE float side_number(const struct side *side, const uint row, const uint e) {
   if (e >= HEAD)
     return 0.0f;
   __global const float *x = side->x + (size_t)row * side->stride;
-#if ROTARY
   if (side->turns) {
     const uint j = e < HALF ? e : e - HALF, at = min((uint)side->positions[row], side->table_rows - 1) * HALF + j;
     const float a = side->factor * x[j], b = side->factor * x[j + HALF], c = side->cosine[at], s = side->sine[at];
     return e < HALF ? a * c - b * s : b * c + a * s;
   }
-#endif
   return side->factor * x[e];
 }
 
@@ -179,10 +167,11 @@ INLINE float parts_sum(__local const float *parts, const uint j, const uint row)
 KERNEL_OF_BLOCKS attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
   __local float k[TILE * WIDE], v[TILE * WIDE], scores[TILE * SIZE];
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
-  const struct place p = place_of(AT(offsets), sequences, tokens, GROUP(0));
+  struct place p;
+  place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
   const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f);
-  const uint mine = p.begin + row, limit = CAUSAL ? min(mine + 1, p.length) : p.length;
-  const uint keys = p.rows == 0 ? 0 : CAUSAL ? p.begin + p.rows : p.length;
+  const uint mine = p.begin + row, limit = causal ? min(mine + 1, p.length) : p.length;
+  const uint keys = p.rows == 0 ? 0 : causal ? p.begin + p.rows : p.length;
   float q[PART], mixed[PART], most = -INFINITY, sum = 0.0f;
   CHECK
   row_load(q, &q_side, mine, p.length, lane);
@@ -243,13 +232,13 @@ __kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_delta(VI
 #define GRAD_IN HEADS_IN, VIEW(const float, lse), VIEW(const float, d_o), VIEW(const float, delta), VIEW(float, dqkv)
 
 /* d_o as rows of one head. */
-#define D_O_SIDE side_of(AT(d_o) + ((size_t)p.first * heads + head) * HEAD, heads *HEAD, 0, 1.0f, 0, 0, 0, 0)
+#define D_O_SIDE {AT(d_o) + ((size_t)p.first * heads + head) * HEAD, heads * HEAD, 0, 1.0f, 0, 0, 0, 0}
 
 /* Turns back rows of a block that the work-group itself has written, x as side's. */
 INLINE void block_turn_back(__global float *x, const struct side *side, const struct place *p, const uint id) {
-#if ROTARY
+  const uint pairs = side->turns ? p->rows * HALF : 0;
   barrier(CLK_GLOBAL_MEM_FENCE);
-  for (uint i = id; i < p->rows * HALF; i += SIZE) {
+  for (uint i = id; i < pairs; i += SIZE) {
     const uint of = i / HALF, row = p->begin + of, j = i - of * HALF;
     const uint at = min((uint)side->positions[row], side->table_rows - 1) * HALF + j;
     __global float *pair = x + (size_t)row * side->stride + j;
@@ -257,7 +246,6 @@ INLINE void block_turn_back(__global float *x, const struct side *side, const st
     pair[0] = a * c + b * s;
     pair[HALF] = b * c - a * s;
   }
-#endif
 }
 
 /* Products of a row with the rows of both tiles: when lanes share it, their parts meet in local memory. */
@@ -282,10 +270,11 @@ KERNEL_OF_BLOCKS attention_grad_q(GRAD_IN) {
   __local float k[TILE * WIDE], v[TILE * WIDE];
   MEETING_PLACE
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
-  const struct place p = place_of(AT(offsets), sequences, tokens, GROUP(0));
+  struct place p;
+  place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
   const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f), d_o_side = D_O_SIDE;
-  const uint mine = p.begin + row, limit = CAUSAL ? min(mine + 1, p.length) : p.length;
-  const uint keys = p.rows == 0 ? 0 : CAUSAL ? p.begin + p.rows : p.length;
+  const uint mine = p.begin + row, limit = causal ? min(mine + 1, p.length) : p.length;
+  const uint keys = p.rows == 0 ? 0 : causal ? p.begin + p.rows : p.length;
   const size_t at = (size_t)(p.first + mine) * heads + head;
   const float total = row < p.rows ? LOG2_E * AT(lse)[at] : 0.0f, mean = row < p.rows ? AT(delta)[at] : 0.0f;
   float q[PART], g[PART], dq[PART];
@@ -315,9 +304,10 @@ KERNEL_OF_BLOCKS attention_grad_kv(GRAD_IN) {
   __local float q[TILE * WIDE], g[TILE * WIDE], totals[TILE], means[TILE];
   MEETING_PLACE
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
-  const struct place p = place_of(AT(offsets), sequences, tokens, GROUP(0));
+  struct place p;
+  place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
   const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f), d_o_side = D_O_SIDE;
-  const uint mine = p.begin + row, begin = CAUSAL ? p.begin : 0, end = p.rows == 0 ? 0 : p.length;
+  const uint mine = p.begin + row, begin = causal ? p.begin : 0, end = p.rows == 0 ? 0 : p.length;
   float k[PART], v[PART], dk[PART], dv[PART];
   row_load(k, &k_side, mine, p.length, lane);
   row_load(v, &v_side, mine, p.length, lane);
@@ -325,7 +315,7 @@ KERNEL_OF_BLOCKS attention_grad_kv(GRAD_IN) {
   for (uint c = 0; c < PART; c++)
     dk[c] = dv[c] = 0.0f;
   for (uint query = begin; query < end; query += TILE) {
-    const uint count = min(end - query, (uint)TILE), from = CAUSAL && mine > query ? min(mine - query, count) : 0;
+    const uint count = min(end - query, (uint)TILE), from = causal && mine > query ? min(mine - query, count) : 0;
     barrier(CLK_LOCAL_MEM_FENCE);
     tile_load(q, &q_side, query, p.length, id);
     tile_load(g, &d_o_side, query, p.length, id);

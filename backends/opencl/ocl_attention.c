@@ -15,7 +15,7 @@ struct attention {
   uint64_t tokens, sequences, heads, size, length_max;
   uint32_t table_rows;
   float scale;
-  int grad, rotary, causal;
+  uint32_t grad, rotary, causal; /* 0 or 1 */
 };
 
 static struct attention attention_of(const struct plm_op *op) {
@@ -67,8 +67,7 @@ static int cpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const 
                       const struct attention *a, const char *name, struct plm_error *err) {
   const struct ocl_kernel *kernel;
   char options[64];
-  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d -DGRAD=%d", (int)a->size, a->rotary,
-           a->causal, a->grad);
+  snprintf(options, sizeof options, " -DHEAD=%d -DGRAD=%d", (int)a->size, (int)a->grad);
   const int code = ocl_kernel(&kernel, queue->device, "attention_cpu", options, name, err);
   if (!code)
     ocl_begin(launch, queue, op, kernel);
@@ -110,6 +109,8 @@ static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const str
   ocl_arg_u32(&launch, (uint32_t)a->heads);
   ocl_arg_u32(&launch, a->table_rows);
   ocl_arg_f32(&launch, a->scale);
+  ocl_arg_u32(&launch, a->rotary);
+  ocl_arg_u32(&launch, a->causal);
   ocl_arg_u32(&launch, (uint32_t)end);
   ocl_arg_fault(&launch, OCL_POSITIONS);
   ocl_arg_view(&launch, a->o);
@@ -170,8 +171,8 @@ static int gpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const 
                       const struct attention *a, const struct tiles *t, const char *name, struct plm_error *err) {
   const struct ocl_kernel *kernel;
   char options[128];
-  snprintf(options, sizeof options, " -DHEAD=%d -DROTARY=%d -DCAUSAL=%d -DGRAD=%d -DBLOCK=%d -DSPLIT=%d -DTILE=%d",
-           (int)a->size, a->rotary, a->causal, a->grad, (int)t->block, (int)t->split, (int)t->tile);
+  snprintf(options, sizeof options, " -DHEAD=%d -DGRAD=%d -DBLOCK=%d -DSPLIT=%d -DTILE=%d", (int)a->size, (int)a->grad,
+           (int)t->block, (int)t->split, (int)t->tile);
   const int code = ocl_kernel(&kernel, queue->device, "attention_gpu", options, name, err);
   if (!code)
     ocl_begin(launch, queue, op, kernel);
@@ -213,6 +214,8 @@ static int gpu_blocks(struct plm_queue *queue, const struct plm_op *op, const st
   ocl_arg_u32(&launch, (uint32_t)a->heads);
   ocl_arg_u32(&launch, a->table_rows);
   ocl_arg_f32(&launch, a->scale);
+  ocl_arg_u32(&launch, a->rotary);
+  ocl_arg_u32(&launch, a->causal);
   ocl_arg_fault(&launch, OCL_POSITIONS);
   ocl_arg_fault(&launch, OCL_OFFSETS);
   if (!a->grad)
