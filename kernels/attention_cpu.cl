@@ -377,7 +377,14 @@ INLINE void attend_piece(const struct pass *s, const uint query, const uint key,
     s->most[i] = top;
     s->sum[i] += row_exp(s->scores + i * STRIDE, base, padded);
   }
-  rows_add(s->mixed, s->scores, STRIDE, 1, s->v + key * ROW, keys);
+  const uint least = causal ? min(keys, query + 1 > key ? query + 1 - key : 0) : keys;
+  rows_add(s->mixed, s->scores, STRIDE, 1, s->v + key * ROW, least);
+  /* Keys that only some of the rows may see: nothing of the others' values, not even 0 * NaN, may reach a row. */
+  for (uint i = 1; i < MR && least < keys; i++)
+    for (uint j = least; j < keys && key + j <= query + i; j++)
+      for (uint d = 0; d < ROW; d += VW)
+        STOREV(FMA((FV)(s->scores[i * STRIDE + j]), LOADV(s->v + (key + j) * ROW + d), LOADV(s->mixed + i * ROW + d)),
+               s->mixed + i * ROW + d);
 }
 
 /* o and lse of MR queries from query on. */

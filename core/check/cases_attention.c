@@ -193,7 +193,8 @@ const struct plm_family plm_families_attention[] = {
     {PLM_OP_ROTARY, 2 * PACKINGS, shape_rotary, NULL, fill_rotary, PACKING_HOSTILE, 2, PACKINGS, {{"qkv", 1}, {"qkv", 3}}},
     {PLM_OP_ATTENTION, ATTENTIONS, shape_attention, NULL, fill_attention, PACKING_HOSTILE, PLM_COUNT(attention_flags),
      PACKINGS, {{"qkv", 1}, {"qkv", 2}, {"qkv", 3}}},
-    {PLM_OP_ATTENTION_GRAD, ATTENTIONS, shape_attention_grad, NULL, fill_attention_grad, PACKING_HOSTILE,
-     PLM_COUNT(attention_flags), PACKINGS, {{"qkv", 1}, {"qkv", 3}, {"d_o", 0}}},
+    /* Not under CAUSAL: whether 0 * NaN of a pair that is hidden reaches a gradient is left to tiles. */
+    {PLM_OP_ATTENTION_GRAD, ATTENTIONS, shape_attention_grad, NULL, fill_attention_grad, PACKING_HOSTILE, 2, PACKINGS,
+     {{"qkv", 1}, {"qkv", 3}, {"d_o", 0}}},
 };
 const uint32_t plm_families_attention_count = PLM_COUNT(plm_families_attention);
