@@ -80,7 +80,7 @@ void plm_check_report_fini(struct plm_check_report *report);
 /* For people: failed and declined cases (a failure with its replay line), then a table of levels. */
 void plm_check_print(FILE *stream, const struct plm_check_report *report, const struct plm_check_options *options);
 /* For machines: schema plmscale.check/1; NULL without memory. Owned by the caller. */
-json_t *plm_check_json(const struct plm_check_report *report);
+json_t *plm_check_json(const struct plm_check_report *report, const struct plm_check_options *options);
 /* The support matrix of several such JSON files as Markdown, owned by the caller. PLM_E_DAMAGED: not such a file. */
 int plm_check_matrix(char **out, const char *const *paths, uint32_t count, struct plm_error *err);
 

@@ -130,7 +130,22 @@ static json_t *subject_json(const struct plm_check_report *report) {
                    s->device_id, "vendor", s->vendor, "driver", s->driver, "driver_version", s->driver_version);
 }
 
-json_t *plm_check_json(const struct plm_check_report *report) {
+/* What it was run with: the same again gives the same report. */
+static json_t *options_json(const struct plm_check_options *options) {
+  json_t *settings = json_object();
+  int failed = !settings;
+  for (uint32_t i = 0; i < options->setting_count && !failed; i++)
+    failed = json_object_set_new(settings, options->settings[i].name, json_string(options->settings[i].value));
+  json_t *object = failed ? NULL
+                          : json_pack("{s:s, s:I, s:I, s:s*, s:s*, s:I, s:I, s:O}", "subject", options->subject, "level_first",
+                                      (json_int_t)options->level_first, "level_last", (json_int_t)options->level_last, "op",
+                                      options->op, "replay", options->replay, "seed", (json_int_t)options->seed, "threads",
+                                      (json_int_t)options->threads, "settings", settings);
+  json_decref(settings);
+  return object;
+}
+
+json_t *plm_check_json(const struct plm_check_report *report, const struct plm_check_options *options) {
   json_t *levels = json_array(), *cases = json_array();
   int failed = !levels || !cases;
   for (uint32_t level = 0; level < PLM_CHECK_LEVELS && !failed; level++)
@@ -139,8 +154,8 @@ json_t *plm_check_json(const struct plm_check_report *report) {
   for (uint32_t i = 0; i < report->count && !failed; i++)
     failed = json_array_append_new(cases, entry_json(&report->entries[i]));
   json_t *object = failed ? NULL
-                          : json_pack("{s:s, s:s, s:o, s:b, s:O, s:O}", "schema", "plmscale.check/1", "tool",
-                                      PLM_VERSION, "plugin", subject_json(report), "good",
+                          : json_pack("{s:s, s:s, s:o, s:o, s:b, s:O, s:O}", "schema", "plmscale.check/1", "tool",
+                                      PLM_VERSION, "plugin", subject_json(report), "options", options_json(options), "good",
                                       plm_check_count(report, PLM_CHECK_LEVELS).good, "levels", levels, "cases", cases);
   json_decref(levels);
   json_decref(cases);

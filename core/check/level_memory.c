@@ -442,7 +442,7 @@ static uint32_t open_files(void) {
 }
 
 /* Bytes that a life may leave behind: what drivers keep of each context. */
-#define KEPT_PER_LIFE 32768u
+#define KEPT_PER_LIFE 65536u
 #define KEPT_PER_OBJECT 64u
 
 /* One queue, buffer and event of the device; 1: *out failed. */
@@ -493,7 +493,7 @@ static void test_leaks(struct plm_check_outcome *out, struct plm_check_rig *rig,
   const double pages_each = ((double)resident() - (double)pages) / cycles;
   if (heap_each > allowed)
     plm_check_fail(out, "each of %" PRIu32 " cycles leaves %.0f bytes of heap behind", cycles, heap_each);
-  else if (pages_each > allowed + 4096)
+  else if (pages_each > 2.0 * allowed + 4096) /* room for a few huge pages that the system hands out */
     plm_check_fail(out, "each of %" PRIu32 " cycles leaves %.0f resident bytes behind", cycles, pages_each);
   else if (open_files() > files + 2)
     plm_check_fail(out, "%" PRIu32 " cycles leave %" PRIu32 " open files behind", cycles, open_files() - files);

@@ -65,7 +65,7 @@ int plm_check_backend(const struct plm_check_request *request, struct plm_error 
   if (!code)
     code = plm_check_run(&report, &options, err);
   if (!code && request->json)
-    code = plm_cli_print_json(plm_check_json(&report), err);
+    code = plm_cli_print_json(plm_check_json(&report, &options), err);
   else if (!code)
     plm_check_print(stdout, &report, &options);
   if (!code)

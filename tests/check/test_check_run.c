@@ -83,7 +83,7 @@ static void test_check_run__a_hang_ends_at_the_timeout_and_the_rest_runs(void **
   struct plm_check_options options = options_for(broken("hangs"));
   options.level_first = options.level_last = 2;
   options.op = "gather_rows";
-  options.timeout = 3;
+  options.timeout = 8;
   struct plm_check_report report = run(&options);
   assert_int_equal(entry_of(&report, "gather_rows", 3)->outcome.status, PLM_CHECK_PASSED);
   assert_int_equal(entry_of(&report, "gather_rows", 4)->outcome.status, PLM_CHECK_FAILED);
@@ -245,8 +245,8 @@ static void test_check_run__a_saved_case_is_replayed(void **state) {
 
 /* ------------------------------------------------------------------ output */
 
-static void write_report(const char *path, const struct plm_check_report *report) {
-  json_t *json = plm_check_json(report);
+static void write_report(const char *path, const struct plm_check_report *report, const struct plm_check_options *options) {
+  json_t *json = plm_check_json(report, options);
   assert_non_null(json);
   assert_int_equal(json_dump_file(json, path, 0), 0);
   json_decref(json);
@@ -263,11 +263,11 @@ static void test_check_run__the_matrix_is_made_of_reports(void **state) {
   struct plm_check_options options = options_for(REFERENCE_PATH);
   options.op = "gelu";
   struct plm_check_report report = run(&options);
-  write_report(first, &report);
+  write_report(first, &report, &options);
   plm_check_report_fini(&report);
   options.path = broken("gelu_tail");
   report = run(&options);
-  write_report(second, &report);
+  write_report(second, &report, &options);
   plm_check_report_fini(&report);
   if (plm_check_matrix(&text, paths, 2, &err))
     fail_msg("%s", err.text);

@@ -50,7 +50,7 @@ def outputs(folder):
     answer = check(REFERENCE, "--level", "1", "--json")
     report = json.loads(answer.stdout)
     expect("json", report["schema"] == "plmscale.check/1" and report["good"] and len(report["plugin"]["sha256"]) == 64 and
-           report["plugin"]["abi"] == "1.0" and report["plugin"]["device_id"] and report["plugin"]["driver_version"] and
+           report["plugin"]["abi"] == "1.0" and report["options"]["seed"] == 1 and report["plugin"]["device_id"] and report["plugin"]["driver_version"] and
            len(report["cases"]) > 5 and all(case["status"] in ("passed", "declined") for case in report["cases"]), answer)
     path = folder / "reference.json"
     path.write_text(answer.stdout)
