@@ -352,6 +352,7 @@ static void run_bad_program(struct plm_check_outcome *out, struct plm_check_rig 
     plm_check_fail(out, "a fill of a program fails, op_kind is %" PRIu32 " (%s)", blamed, plm_op_name(blamed));
   else if (code && failed != 2)
     plm_check_fail(out, "op 2 of a program fails, program_run says op %" PRIu32, failed);
+  plm_check_must(out, CALL(queue_finish, QUEUE, &late), &late, "queue_finish after a failure that was reported");
 }
 
 /* program_run acts as its ops one by one, and tells which of them failed. */
