@@ -9,7 +9,8 @@
  * Milakov and Gimelshein (2018). Gradient: blocks of GRAD_KEYS keys meet blocks of GRAD_QUERIES queries once; P comes back
  * from the log-sum-exp, and P and dA of the block feed dQ, dK and dV while they are in L1 or L2.
  *
- * -D HEAD: head size. -D GRAD: which of the two ops, 0 or 1.
+ * -D HEAD: head size. -D GRAD: which of the two ops, 0 or 1. -D KEYS, -D GRAD_KEYS, -D GRAD_QUERIES: see above; keys
+ * are multiples of NR, the gradient's keys and queries of MR.
  */
 
 /* Rows of a register tile: MR x 2 accumulators, two vectors of B and a broadcast fill the register file. */
@@ -281,8 +282,7 @@ INLINE void check_positions(FAULT, const struct head *h) {
 #if !GRAD
 /* ---------------------------------------------------------------- attention */
 
-#define KEYS 512
-#define STRIDE (KEYS + 16) /* rows of scores 2 KiB apart would alias in the store buffer */
+#define STRIDE (KEYS + 16) /* rows of scores a power of two apart would alias in the store buffer */
 
 /* Scores of row i stop before limit - key; the rest of the panel becomes minus infinity. */
 INLINE void mask_row(__global float *scores, uint key, uint limit) {
@@ -432,9 +432,6 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(HEADS_IN,
 
 #else
 /* ---------------------------------------------------------------- attention_grad */
-
-#define GRAD_KEYS 96 /* both multiples of MR, GRAD_KEYS of NR */
-#define GRAD_QUERIES 48
 
 /* Scratch of a head: rows of ROW floats; q carries scale * log2 e. p and da: [GRAD_QUERIES][GRAD_KEYS]. */
 struct grad {

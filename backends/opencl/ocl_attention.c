@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "ocl_choices.h"
 #include "opencl.h"
 #include "plmscale/op_rules.h"
 
@@ -43,42 +44,55 @@ static double flops_of(const struct attention *a) {
   return (a->grad ? 10.0 : 4.0) * (double)a->tokens * (double)a->length_max * (double)(a->heads * a->size);
 }
 
+#define OPTIONS 128
+
 /* ---------------------------------------------------------------- work-items as threads */
 
 /* What kernels/attention_cpu.cl calls so. */
 #define COUNTER_FLOATS 16
-#define KEYS_STRIDE (512 + 16)
-#define GRAD_KEYS 96
-#define GRAD_QUERIES 48
+#define KEYS_PAD 16
+
+/*
+ * Keys of a piece of scores; keys and queries of the gradient's blocks, multiples of every register tile. The first is
+ * the standard: 12 rows of scores, or P and dA of a block, beside the operands in 48 KiB of L1.
+ */
+struct cpu_tile {
+  uint32_t keys, grad_keys, grad_queries;
+};
+static const struct cpu_tile cpu_tiles[] = {{512, 96, 48}, {256, 192, 48}, {1024, 96, 96}};
 
 static uint64_t threads_of(const struct plm_device *device) { return device->traits.compute_units; }
 
 /* Floats that a work-item needs for one head of the longest sequence. */
-static uint64_t cpu_room(const struct plm_device *device, const struct attention *a) {
+static uint64_t cpu_room(const struct plm_device *device, const struct attention *a, const struct cpu_tile *t) {
   const uint64_t vector = device->traits.vector, tile = vector == 16 ? 12 : 6, row = ocl_up(a->size, vector);
   const uint64_t keys = ocl_up(a->length_max, 2 * vector), panels = ocl_up(keys * a->size, 16);
   if (!a->grad)
-    return ocl_up((ocl_up(a->length_max, tile) + 2 * keys) * row + panels + tile * (KEYS_STRIDE + row + vector + 2), 16);
-  const uint64_t blocks = ocl_up(a->length_max, GRAD_QUERIES), rows = keys > blocks ? keys : blocks;
-  return ocl_up(7 * rows * row + 2 * panels + 2 * ocl_up(rows, 16) + 2 * GRAD_QUERIES * GRAD_KEYS, 16);
+    return ocl_up((ocl_up(a->length_max, tile) + 2 * keys) * row + panels + tile * (t->keys + KEYS_PAD + row + vector + 2), 16);
+  const uint64_t blocks = ocl_up(a->length_max, t->grad_queries), rows = keys > blocks ? keys : blocks;
+  return ocl_up(7 * rows * row + 2 * panels + 2 * ocl_up(rows, 16) + 2 * t->grad_queries * t->grad_keys, 16);
 }
 
 static int cpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const struct plm_op *op,
-                      const struct attention *a, const char *name, struct plm_error *err) {
+                      const struct attention *a, const struct cpu_tile *t, const char *name, struct plm_error *err) {
   const struct ocl_kernel *kernel;
-  char options[64];
-  snprintf(options, sizeof options, " -DHEAD=%d -DGRAD=%d", (int)a->size, (int)a->grad);
+  char options[OPTIONS];
+  if (a->grad)
+    snprintf(options, sizeof options, " -DHEAD=%d -DGRAD=1 -DGRAD_KEYS=%d -DGRAD_QUERIES=%d", (int)a->size,
+             (int)t->grad_keys, (int)t->grad_queries);
+  else
+    snprintf(options, sizeof options, " -DHEAD=%d -DGRAD=0 -DKEYS=%d", (int)a->size, (int)t->keys);
   const int code = ocl_kernel(&kernel, queue->device, "attention_cpu", options, name, err);
   if (!code)
     ocl_begin(launch, queue, op, kernel);
   return code;
 }
 
-static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, uint64_t begin,
-                     struct plm_error *err) {
+static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const struct attention *a,
+                     const struct cpu_tile *t, uint64_t begin, struct plm_error *err) {
   const size_t one = 1;
   struct ocl_launch launch;
-  const int code = cpu_kernel(&launch, queue, op, a, "attention_start", err);
+  const int code = cpu_kernel(&launch, queue, op, a, t, "attention_start", err);
   if (code)
     return code;
   ocl_arg_view(&launch, &op->workspace);
@@ -92,11 +106,11 @@ static int cpu_start(struct plm_queue *queue, const struct plm_op *op, const str
 }
 
 /* Heads from where cpu_start began up to end. */
-static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, uint64_t end,
-                     struct plm_error *err) {
+static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const struct attention *a,
+                     const struct cpu_tile *t, uint64_t end, struct plm_error *err) {
   const size_t one = 1, threads = threads_of(queue->device);
   struct ocl_launch launch;
-  const int code = cpu_kernel(&launch, queue, op, a, a->grad ? "attention_grad" : "attention", err);
+  const int code = cpu_kernel(&launch, queue, op, a, t, a->grad ? "attention_grad" : "attention", err);
   if (code)
     return code;
   ocl_arg_view(&launch, a->qkv);
@@ -105,7 +119,7 @@ static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const str
   ocl_arg_view(&launch, a->cosine);
   ocl_arg_view(&launch, a->sine);
   ocl_arg_view(&launch, &op->workspace);
-  ocl_arg_u64(&launch, cpu_room(queue->device, a));
+  ocl_arg_u64(&launch, cpu_room(queue->device, a, t));
   ocl_arg_u32(&launch, (uint32_t)a->heads);
   ocl_arg_u32(&launch, a->table_rows);
   ocl_arg_f32(&launch, a->scale);
@@ -125,13 +139,15 @@ static int cpu_heads(struct plm_queue *queue, const struct plm_op *op, const str
 /* Launches are cut by heads here, as all work-items of one take from the same counter. */
 static int cpu_run(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, struct plm_error *err) {
   const struct plm_device *device = queue->device;
+  const struct cpu_tile *t = &cpu_tiles[ocl_chosen(device, op)];
   const uint64_t heads = a->sequences * a->heads;
-  const uint64_t pieces = ocl_pieces(device, heads, flops_of(a), 0);
+  /* The floor of ocl_pieces is for scalars and short vectors. */
+  const uint64_t pieces = ocl_pieces(device, heads, flops_of(a) * 4 / device->traits.vector, 0);
   int code = PLM_OK;
   for (uint64_t piece = 0; piece < pieces && !code; piece++) {
-    code = cpu_start(queue, op, a, heads * piece / pieces, err);
+    code = cpu_start(queue, op, a, t, heads * piece / pieces, err);
     if (!code)
-      code = cpu_heads(queue, op, a, heads * (piece + 1) / pieces, err);
+      code = cpu_heads(queue, op, a, t, heads * (piece + 1) / pieces, err);
   }
   return code;
 }
@@ -151,12 +167,15 @@ static uint64_t local_bytes(const struct attention *a, const struct tiles *t) {
   return 4 * t->tile * (2 * wide + meeting + 2);
 }
 
+static int tiles_fit(const struct plm_device *device, const struct attention *a, const struct tiles *t) {
+  return t->block * t->split <= GROUP_MAX && local_bytes(a, t) <= device->traits.local_bytes;
+}
+
 /*
  * Rows and sums of a work-item are two head rows, four in the gradient: up to 64 floats of them stay in registers
- * everywhere. Tiles of 16 rows keep local memory small enough for many work-groups on a core; 8 KiB is half of what the
- * smallest devices have for each of two.
+ * everywhere. Tiles of 16 rows keep local memory small enough for several work-groups on each core of a GPU.
  */
-static struct tiles tiles_of(const struct plm_device *device, const struct attention *a) {
+static struct tiles tiles_standard(const struct plm_device *device, const struct attention *a) {
   struct tiles t = {.block = 64, .split = 1, .tile = 16};
   while (ocl_up(a->size, 4 * t.split) / t.split * (a->grad ? 4 : 2) > 64)
     t.split *= 2;
@@ -165,6 +184,27 @@ static struct tiles tiles_of(const struct plm_device *device, const struct atten
   while (t.tile > 1 && local_bytes(a, &t) > device->traits.local_bytes)
     t.tile /= 2;
   return t;
+}
+
+/* The others for `plmscale tune`: quarters of the standard's, 4 for the same. */
+static const struct tiles gpu_tiles[] = {{2, 4, 4}, {8, 4, 4}, {4, 8, 4}, {4, 2, 4}, {4, 4, 8}, {4, 4, 2}, {2, 8, 8}};
+
+/* The which-th that fits the device, the standard is 0; 0 when there are fewer. */
+static int tiles_of(struct tiles *out, const struct plm_device *device, const struct attention *a, uint32_t which) {
+  const struct tiles standard = tiles_standard(device, a);
+  if (which == 0) {
+    *out = standard;
+    return 1;
+  }
+  for (uint32_t i = 0; i < sizeof gpu_tiles / sizeof *gpu_tiles; i++) {
+    const struct tiles t = {standard.block * gpu_tiles[i].block / 4, standard.split * gpu_tiles[i].split / 4,
+                            standard.tile * gpu_tiles[i].tile / 4};
+    if (t.block && t.split && t.tile && tiles_fit(device, a, &t) && --which == 0) {
+      *out = t;
+      return 1;
+    }
+  }
+  return 0;
 }
 
 static int gpu_kernel(struct ocl_launch *launch, struct plm_queue *queue, const struct plm_op *op,
@@ -230,7 +270,8 @@ static int gpu_blocks(struct plm_queue *queue, const struct plm_op *op, const st
 }
 
 static int gpu_run(struct plm_queue *queue, const struct plm_op *op, const struct attention *a, struct plm_error *err) {
-  const struct tiles t = tiles_of(queue->device, a);
+  struct tiles t = tiles_standard(queue->device, a);
+  tiles_of(&t, queue->device, a, ocl_chosen(queue->device, op));
   if (!a->grad)
     return gpu_blocks(queue, op, a, &t, "attention", 1, err);
   int code = gpu_delta(queue, op, a, &t, err);
@@ -241,21 +282,58 @@ static int gpu_run(struct plm_queue *queue, const struct plm_op *op, const struc
   return code;
 }
 
+/* ---------------------------------------------------------------- choices */
+
+static uint32_t count(const struct plm_device *device, const struct plm_op *op) {
+  const struct attention a = attention_of(op);
+  struct tiles t;
+  uint32_t n = 0;
+  if (device->traits.policy == OCL_CPU)
+    return sizeof cpu_tiles / sizeof *cpu_tiles;
+  while (tiles_of(&t, device, &a, n))
+    n++;
+  return n;
+}
+
+static void name(const struct plm_device *device, const struct plm_op *op, uint32_t which, char out[PLM_KERNELS_NAME]) {
+  const struct attention a = attention_of(op);
+  const struct cpu_tile *c = &cpu_tiles[which];
+  struct tiles t;
+  if (device->traits.policy == OCL_CPU && a.grad)
+    snprintf(out, PLM_KERNELS_NAME, "own blocks %dx%d", (int)c->grad_queries, (int)c->grad_keys);
+  else if (device->traits.policy == OCL_CPU)
+    snprintf(out, PLM_KERNELS_NAME, "own keys %d", (int)c->keys);
+  else if (tiles_of(&t, device, &a, which))
+    snprintf(out, PLM_KERNELS_NAME, "own block %d split %d tile %d", (int)t.block, (int)t.split, (int)t.tile);
+}
+
+static uint32_t standard(const struct plm_device *device, const struct plm_op *op) {
+  (void)device;
+  (void)op;
+  return 0;
+}
+
+const struct ocl_family_choices ocl_attention_choices = {count, name, standard};
+
 /* ---------------------------------------------------------------- ops */
 
-uint64_t ocl_attention_workspace(const struct plm_device *device, const struct plm_op *op) {
+static uint64_t workspace(const struct plm_device *device, const struct plm_op *op, uint32_t which) {
   const struct attention a = attention_of(op);
   if (device->traits.policy == OCL_CPU)
-    return 4 * (COUNTER_FLOATS + threads_of(device) * cpu_room(device, &a));
+    return 4 * (COUNTER_FLOATS + threads_of(device) * cpu_room(device, &a, &cpu_tiles[which]));
   return a.grad ? 4 * a.tokens * a.heads : 0;
+}
+
+uint64_t ocl_attention_workspace(const struct plm_device *device, const struct plm_op *op) {
+  return ocl_choices_workspace(device, op, workspace);
 }
 
 void ocl_attention_judge(struct plm_verdict *out, const struct plm_device *device, const struct plm_op *op) {
   const struct attention a = attention_of(op);
   if (device->traits.policy == OCL_CPU)
     return;
-  const struct tiles t = tiles_of(device, &a);
-  if (local_bytes(&a, &t) > device->traits.local_bytes)
+  const struct tiles t = tiles_standard(device, &a);
+  if (!tiles_fit(device, &a, &t))
     plm_rules_refuse(out, PLM_REASON_DEVICE, "head_size %d: more than the local memory of this device holds", (int)a.size);
 }
 

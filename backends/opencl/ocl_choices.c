@@ -13,6 +13,9 @@ static const struct ocl_family_choices *family_of(uint32_t kind) {
   case PLM_OP_LINEAR_GRAD_INPUT:
   case PLM_OP_LINEAR_GRAD_WEIGHT:
     return &ocl_linear_choices;
+  case PLM_OP_ATTENTION:
+  case PLM_OP_ATTENTION_GRAD:
+    return &ocl_attention_choices;
   default:
     return NULL;
   }

@@ -47,6 +47,7 @@ extern const struct plm_kernels_extension ocl_kernels_extension;
 
 /* The families (ocl_linear.c, ocl_attention.c). */
 extern const struct ocl_family_choices ocl_linear_choices;
+extern const struct ocl_family_choices ocl_attention_choices;
 
 /* ------------------------------------------------------------------ between ocl_choices.c and ocl_choices_file.c */
 

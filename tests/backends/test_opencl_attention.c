@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "plmscale/kernels.h"
 #include "runtime/plugin.h"
 
 #define HEADS 2u
@@ -275,6 +276,56 @@ static void test_opencl_attention__cut_launches_change_no_bit(void **state) {
   free(b);
 }
 
+/* Largest difference of a and b over the largest number in a. */
+static double distance(const float *a, const float *b, uint32_t count) {
+  double most = 0, apart = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    most = fmax(most, fabs((double)a[i]));
+    apart = fmax(apart, fabs((double)a[i] - b[i]));
+    assert_true(isfinite(b[i]));
+  }
+  return apart / most;
+}
+
+static uint32_t choose(struct rig *rig, const struct plm_op *op, uint32_t which) {
+  const struct plm_kernels_extension *kernels = rig->backend->extension(PLM_KERNELS_EXTENSION, PLM_KERNELS_VERSION);
+  struct plm_error err = PLM_ERROR_INIT;
+  char name[PLM_KERNELS_NAME] = "";
+  uint32_t count = 0;
+  assert_non_null(kernels);
+  RUN(kernels->count(rig->device, op, &count, &err));
+  RUN(kernels->name(rig->device, op, which % count, name, &err));
+  RUN(kernels->choose(rig->device, op, which % count, 0, &err));
+  print_message("%s: %s\n", plm_op_name(op->kind), name);
+  return count;
+}
+
+static void test_opencl_attention__every_choice_gives_the_same_numbers(void **state) {
+  (void)state;
+  struct batch *b = make_batch();
+  for (uint32_t policy = 0; policy < 2; policy++) {
+    struct rig rig;
+    rig_open(&rig, policies[policy], "0.5");
+    struct result *standard = run_batch(&rig, b);
+    const struct plm_op forward = forward_op(&rig, b, 600), gradient = gradient_op(&rig, b, &forward);
+    rig_clear(&rig);
+    uint32_t count = 2;
+    for (uint32_t which = 1; which < count; which++) {
+      const uint32_t forwards = choose(&rig, &forward, which), gradients = choose(&rig, &gradient, which);
+      count = forwards > gradients ? forwards : gradients;
+      struct result *r = run_batch(&rig, b);
+      assert_true(distance(standard->o, r->o, TOKENS * ROW) < 1e-5);
+      assert_true(distance(standard->lse, r->lse, TOKENS * HEADS) < 1e-6);
+      assert_true(distance(standard->dqkv, r->dqkv, TOKENS * 3 * ROW) < 1e-5);
+      free(r);
+    }
+    assert_true(count >= 3);
+    free(standard);
+    rig_close(&rig);
+  }
+  free(b);
+}
+
 /* The op on b in both policies fails with this text, and the queue then works again. */
 static void expect_fault(const struct batch *b, uint32_t length_max, const char *text) {
   struct batch *good = make_batch();
@@ -324,6 +375,7 @@ int main(void) {
       cmocka_unit_test(test_opencl_attention__a_sequence_is_the_same_in_any_company),
       cmocka_unit_test(test_opencl_attention__a_bad_sequence_spoils_no_other),
       cmocka_unit_test(test_opencl_attention__cut_launches_change_no_bit),
+      cmocka_unit_test(test_opencl_attention__every_choice_gives_the_same_numbers),
       cmocka_unit_test(test_opencl_attention__wrong_offsets_are_reported),
       cmocka_unit_test(test_opencl_attention__wrong_positions_are_reported),
   };
