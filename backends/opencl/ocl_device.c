@@ -162,22 +162,23 @@ static int read_options(struct plm_device *device, struct plm_error *err) {
   return PLM_OK;
 }
 
-static void CL_CALLBACK on_context_error(const char *text, const void *info, size_t bytes, void *host) {
+/* Oclgrind 21.10 calls back with a pointer that is not the one it was given: the host's is kept here. */
+static const struct plm_host *context_host;
+
+static void CL_CALLBACK on_context_error(const char *text, const void *info, size_t bytes, void *user) {
   (void)info;
   (void)bytes;
-  ocl_log(host, PLM_LOG_WARN, "the driver says: %s", text);
+  (void)user;
+  ocl_log(context_host, PLM_LOG_WARN, "the driver says: %s", text);
 }
 
 static int make_context(struct plm_device *device, struct plm_error *err) {
-  struct ocl_ambient ambient;
   const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)device->platform, 0};
+  struct ocl_ambient ambient;
   cl_int code;
-  union {
-    const struct plm_host *host;
-    void *plain;
-  } user = {device->host};
+  context_host = device->host;
   ocl_ambient_take(&ambient);
-  device->context = clCreateContext(properties, 1, &device->id, on_context_error, user.plain, &code);
+  device->context = clCreateContext(properties, 1, &device->id, on_context_error, NULL, &code);
   ocl_ambient_restore(&ambient);
   return code ? ocl_fail(err, device, NULL, NULL, code, "clCreateContext") : PLM_OK;
 }
