@@ -118,19 +118,20 @@ static double product_bytes(const struct ocl_product *p) {
 
 /* ------------------------------------------------------------------ kernels by implementation */
 
+/* -w: PoCL's first pass over a program warns of loops that are unrolled only when a kernel is compiled. */
 static int kernel(const struct ocl_kernel **out, struct plm_device *device, uint32_t which, const char *name,
                   struct plm_error *err) {
   char options[OPTIONS];
   if (device->traits.policy == OCL_CPU) {
     const struct cpu_tile *t = cpu_tile(device, which);
     snprintf(options, sizeof options,
-             " -DTILE_ROWS=%u -DBLOCK_ROWS=%u -DBLOCK_COLUMNS=%u -DBLOCK_DEPTH=%u -DSUM_CHUNK=%u -DLINE=1%s", t->rows,
+             " -w -DTILE_ROWS=%u -DBLOCK_ROWS=%u -DBLOCK_COLUMNS=%u -DBLOCK_DEPTH=%u -DSUM_CHUNK=%u -DLINE=1%s", t->rows,
              t->weight_rows, t->block_columns, t->block_depth, SUM_CHUNK_CPU,
              strncmp(device->driver, "Portable Computing Language", 27) ? "" : " -DCOMPILER_PREFETCH");
   } else {
     const struct gpu_tile *t = gpu_tile(device, which);
     snprintf(options, sizeof options,
-             " -DTILE_M=%u -DTILE_N=%u -DTILE_K=%u -DTHREAD_M=%u -DTHREAD_N=%u -DSUM_CHUNK=4 -DLINE=%u", t->m, t->n, t->k,
+             " -w -DTILE_M=%u -DTILE_N=%u -DTILE_K=%u -DTHREAD_M=%u -DTHREAD_N=%u -DSUM_CHUNK=4 -DLINE=%u", t->m, t->n, t->k,
              t->thread_m, t->thread_n, LINE_GPU);
   }
   return ocl_kernel(out, device, "linear", options, name, err);
