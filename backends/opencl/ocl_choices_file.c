@@ -6,12 +6,13 @@
  *                 "choices": [{"op": "linear", "flags": 6, "extents": [320, 1280], "rows": 4096,
  *                              "kernel": NAME, "seconds": 0.0061}, ..]}, ..]}
  *
- * An entry of devices is meant for a device when all of driver, vector, clblast and kernels are the same, and so is device,
+ * kernels is a hash of the kernels' sources. An entry of devices is meant for a device when all of driver, vector, clblast and kernels are the same, and so is device,
  * which profiles that hold for every CPU of a driver leave out. Anything else about a file is damage.
  */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -95,8 +96,21 @@ struct identity {
   json_int_t vector;
 };
 
+/* FNV-1a over the sources of the families that have a choice, so that work on other kernels leaves profiles alone. */
+static const char *kernels_hash(void) {
+  static const char *const families[] = {"prelude", "linear"};
+  static char hex[17];
+  uint64_t hash = 14695981039346656037u;
+  for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+    for (uint32_t i = 0; i < ocl_source_count; i++)
+      for (size_t b = 0; !strcmp(ocl_sources[i].name, families[f]) && b < ocl_sources[i].bytes; b++)
+        hash = (hash ^ (unsigned char)ocl_sources[i].text[b]) * 1099511628211u;
+  snprintf(hex, sizeof hex, "%016" PRIx64, hash);
+  return hex;
+}
+
 static struct identity identity_of(const struct plm_device *device) {
-  return (struct identity){device->name, device->driver, ocl_clblast_version(), ocl_sources_hash,
+  return (struct identity){device->name, device->driver, ocl_clblast_version(), kernels_hash(),
                            (json_int_t)device->traits.vector};
 }
 
