@@ -148,7 +148,8 @@ struct plm_extent {
  * An op whose views or attributes break a rule is refused with PLM_E_INVALID, by op_run or by the next queue_finish, and
  * writes nothing outside its outputs. Contents that break one (an id out of range, offsets that do not ascend) may be
  * refused too or may give any outputs, but nothing is written outside them either, and the queue stays usable.
- * NaN and infinities go where the formula takes them, and nowhere else; results below 2^-126 may be flushed to 0.
+ * NaN and infinities go where the formula takes them, and nowhere else (in ATTENTION_GRAD a pair that CAUSAL hides may
+ * count as 0 times its values); results below 2^-126 may be flushed to 0.
  * Formulas are exact mathematics; backends/reference is the definition in doubles.
  */
 #define PLM_OP_FILL 1u
