@@ -17,7 +17,7 @@ struct ocl_family_choices {
   /* How many, by the device and the user's options; 0: none of those asked for. Names differ from each other and mean the same in every version of the backend. */
   uint32_t (*count)(const struct plm_device *device, const struct plm_op *op);
   void (*name)(const struct plm_device *device, const struct plm_op *op, uint32_t which, char out[PLM_KERNELS_NAME]);
-  /* The rule without a profile: documented, by policy and shape alone. */
+  /* The rule without a profile: documented, by policy, fixed extents and class of rows alone. */
   uint32_t (*standard)(const struct plm_device *device, const struct plm_op *op);
 };
 

@@ -6,6 +6,7 @@
 #include "ocl_linear.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,13 +40,20 @@ static const struct cpu_tile cpu_tiles_narrow[] = {
     {4, 96, 384, 128, 192, 8},
 };
 
-/* Tile of a work-group, its step down the depth, and a work-item's part of it on a GPU. */
+/*
+ * Tile of a work-group, its step down the depth, and a work-item's part of it on a GPU. A work-item reads (thread_m +
+ * thread_n) / (thread_m * thread_n) floats from local memory for each multiply-add: merit is what that leaves of a device
+ * that can read a quarter, in percent (on paper: no GPU has been tried).
+ */
 struct gpu_tile {
-  uint32_t m, n, k, thread_m, thread_n, items;
+  uint32_t m, n, k, thread_m, thread_n, items, merit;
 };
 static const struct gpu_tile gpu_tiles[] = {
-    {64, 64, 16, 4, 4, 256}, {128, 64, 16, 8, 4, 256}, {128, 128, 16, 8, 8, 256}, {64, 64, 16, 8, 8, 256}, {32, 32, 16, 4, 4, 256},
+    {64, 64, 16, 4, 4, 256, 60},   {128, 64, 16, 8, 4, 256, 80}, {128, 128, 16, 8, 8, 256, 100},
+    {64, 64, 16, 8, 8, 256, 90}, /* one or two waves a group hide less */
+    {32, 32, 16, 4, 4, 256, 50},
 };
+#define GPU_TILES_WANTED 64u /* fewer leave most devices partly idle */
 #define SLICE_ROWS_CPU 256u
 #define SLICE_ROWS_GPU 128u
 
@@ -378,16 +386,31 @@ static void name(const struct plm_device *device, const struct plm_op *op, uint3
   }
 }
 
+/* How good a GPU tile is for C[rows, columns]: its merit, less what hangs over the edges, less what stays idle. */
+static double gpu_score(const struct gpu_tile *t, uint64_t rows, uint64_t columns, uint64_t slices_most) {
+  const double tiles = (double)ocl_groups(rows, t->m) * (double)ocl_groups(columns, t->n);
+  const double useful = (double)rows * (double)columns / (tiles * t->m * t->n);
+  return t->merit * useful * fmin(1, tiles * (double)slices_most / GPU_TILES_WANTED);
+}
+
 /*
- * Without a profile: on a CPU device always our first tiles. On a GPU the small tile where a larger one would leave most of
- * the device idle (fewer than 64 tiles of 64 x 64), else the first; CLBlast only where it was asked for.
+ * Without a profile: on a CPU device always our first tiles, on a GPU the own tile of the best score; CLBlast only where
+ * it was asked for.
  */
 static uint32_t standard(const struct plm_device *device, const struct plm_op *op) {
-  if (device->traits.policy == OCL_CPU || !own_count(device) || op->kind == PLM_OP_LINEAR_GRAD_WEIGHT)
-    return 0;
-  const struct ocl_product p = ocl_product_of(op);
-  const int small = ocl_groups(p.rows, 64) * ocl_groups(p.columns, 64) < 64;
-  return small ? own_count(device) - 1 : 0;
+  const struct plm_op_linear_grad_weight *o = &op->u.linear_grad_weight;
+  const int weight = op->kind == PLM_OP_LINEAR_GRAD_WEIGHT;
+  const struct ocl_product p = weight ? (struct ocl_product){0} : ocl_product_of(op);
+  const uint64_t class = ocl_class_rows(weight ? o->rows.count : p.rows); /* one choice for a class, as with a profile */
+  const uint64_t slices = weight ? ocl_groups(class, SLICE_ROWS_GPU) : 1;
+  uint32_t best = 0;
+  double most = -1;
+  for (uint32_t i = 0; device->traits.policy == OCL_GPU && i < own_count(device); i++) {
+    const double score = gpu_score(gpu_tile(device, i), weight ? o->out : class, weight ? o->in : p.columns, slices);
+    if (score > most)
+      most = score, best = i;
+  }
+  return best;
 }
 
 const struct ocl_family_choices ocl_linear_choices = {count, name, standard};
