@@ -6,8 +6,8 @@
  *
  * Forward: K is packed transposed; MR queries at a time meet all keys (scores, row maximum), the row becomes
  * probabilities, and these meet V. A row of scores longer than KEYS is taken in pieces with the running maximum of
- * Milakov and Gimelshein (2018). Gradient: blocks of GRAD_KEYS keys meet blocks of GRAD_QUERIES queries once; P comes back
- * from the log-sum-exp, and P and dA of the block feed dQ, dK and dV while they are in L1 or L2.
+ * Milakov and Gimelshein (2018). Gradient: blocks of GRAD_KEYS keys meet blocks of GRAD_QUERIES queries once; P comes
+ * back from the log-sum-exp, and P and dA of the block feed dQ, dK and dV while they are in L1 or L2.
  *
  * -D HEAD: head size. -D GRAD: which of the two ops, 0 or 1. -D KEYS, -D GRAD_KEYS, -D GRAD_QUERIES: see above; keys
  * are multiples of NR, the gradient's keys and queries of MR.
@@ -238,14 +238,16 @@ INLINE void pack_panels(__global float *panels, __global const float *rows, uint
 
 /* ---------------------------------------------------------------- heads */
 
-/* Before each launch of the others: the next head to take, at the start of the workspace; with bad offsets, none is left. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention_start(VIEW(int, work), VIEW(const int, offsets),
-                                                                             const uint sequences, const uint tokens,
-                                                                             const uint length_max, const uint begin, FAULT) {
+/* Before each launch of the others: the next head to take, at the start of the workspace; none with bad offsets. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+attention_start(VIEW(int, work), VIEW(const int, offsets), const uint sequences, const uint tokens,
+                const uint length_max, const uint begin, FAULT) {
   __global const int *offsets = AT(offsets);
   int good = offsets[0] == 0 && (uint)offsets[sequences] == tokens;
-  if (!good)
-    REPORT(sequences, offsets[sequences], tokens + 1);
+  if (offsets[0] != 0)
+    REPORT(0, offsets[0], MUST_BE(0));
+  else if (!good)
+    REPORT(sequences, offsets[sequences], MUST_BE(tokens));
   for (uint s = 0; s < sequences && good; s++)
     if (offsets[s + 1] < offsets[s]) {
       REPORT(s + 1, offsets[s + 1], -1);
@@ -257,7 +259,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention_start(VIE
   AT(work)[0] = good ? begin : INT_MAX;
 }
 
-/* What both kernels of heads are given. room: floats of scratch for each work-item; end: heads to take, of all sequences. */
+/* What both kernels of heads are given. room: floats of scratch of a work-item; end: heads to take, over sequences. */
 #define HEADS_IN                                                                                                   \
   VIEW(const float, qkv), VIEW(const int, offsets), VIEW(const int, positions), VIEW(const float, cosine),         \
       VIEW(const float, sine), VIEW(float, work), const ulong room, const uint heads, const uint table_rows,       \
@@ -303,8 +305,10 @@ INLINE float row_exp(__global float *scores, const float most, const uint keys) 
   return sum_lanes(sum + other);
 }
 
-/* Scratch of a head. q, k, v: rows of ROW floats, q times scale * log2 e; of MR queries: scores [MR][STRIDE], what they mix
- * of V [MR][ROW], vectors of maxima [MR][VW], the maximum and sum so far. */
+/*
+ * Scratch of a head. q, k, v: rows of ROW floats, q times scale * log2 e; of MR queries: scores [MR][STRIDE], what they
+ * mix of V [MR][ROW], vectors of maxima [MR][VW], the maximum and sum so far.
+ */
 struct pass {
   __global float *q, *k, *v, *panels, *scores, *mixed, *maxima, *most, *sum;
 };
@@ -456,7 +460,8 @@ INLINE void grad_of(struct grad *g, __global float *at, const uint length) {
 }
 
 /* P and dA of MR queries from query on and NR keys from key on. */
-INLINE void grad_panel(__global float *p, __global float *da, const struct grad *g, const uint query, const uint key, const int causal) {
+INLINE void grad_panel(__global float *p, __global float *da, const struct grad *g, const uint query, const uint key,
+                       const int causal) {
   FV acc[MR * 2];
   UNROLL(MR)
   for (int i = 0; i < MR; i++)

@@ -19,6 +19,8 @@
 #define LOG2_E 1.44269504f
 #define LN_2 0.693147181f
 
+#define TILES __local __attribute__((aligned(16))) float /* four numbers are one load then */
+
 #define KERNEL_OF_BLOCKS __kernel __attribute__((reqd_work_group_size(SIZE, 1, 1))) void
 
 /* What all kernels of blocks are given; SIDE and CHECK read it by these names. */
@@ -36,7 +38,8 @@ struct place {
 };
 
 /* What the work-group of a slot does. Bad offsets, which attention reports, end as some place inside the tokens. */
-INLINE void place_of(struct place *out, __global const int *offsets, const uint sequences, const uint tokens, const uint slot) {
+INLINE void place_of(struct place *out, __global const int *offsets, const uint sequences, const uint tokens,
+                     const uint slot) {
   uint low = 0, high = sequences; /* slots of low begin at or before slot, those of high after it */
   while (high - low > 1) {
     const uint middle = (low + high) / 2;
@@ -55,9 +58,9 @@ INLINE void place_of(struct place *out, __global const int *offsets, const uint 
 INLINE void check_offsets(FAULT, __global const int *offsets, const uint sequences, const uint tokens,
                           const uint length_max, const uint at) {
   if (at == 0 && offsets[0] != 0)
-    REPORT(0, offsets[0], 1);
+    REPORT(0, offsets[0], MUST_BE(0));
   if (at == sequences && (uint)offsets[at] != tokens)
-    REPORT(at, offsets[at], tokens + 1);
+    REPORT(at, offsets[at], MUST_BE(tokens));
   if (at < sequences && offsets[at + 1] < offsets[at])
     REPORT(at + 1, offsets[at + 1], -1);
   else if (at < sequences && (uint)(offsets[at + 1] - offsets[at]) > length_max)
@@ -90,9 +93,9 @@ struct side {
 };
 
 /* A third of qkv (0 q, 1 k, 2 v). */
-#define SIDE(third, factor)                                                                                            \
-  {AT(qkv) + ((size_t)p.first * 3 * heads + (third)*heads + head) * HEAD, 3 * heads * HEAD, rotary && (third) < 2, factor, \
-   AT(positions) + p.first, AT(cosine), AT(sine), table_rows}
+#define SIDE(third, factor)                                                                                    \
+  {AT(qkv) + ((size_t)p.first * 3 * heads + (third)*heads + head) * HEAD, 3 * heads * HEAD,                    \
+   rotary && (third) < 2, factor, AT(positions) + p.first, AT(cosine), AT(sine), table_rows}
 
 /* Number e of a row: 0 beyond HEAD. */
 INLINE float side_number(const struct side *side, const uint row, const uint e) {
@@ -165,7 +168,8 @@ INLINE float parts_sum(__local const float *parts, const uint j, const uint row)
 /* ---------------------------------------------------------------- attention */
 
 KERNEL_OF_BLOCKS attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
-  __local float k[TILE * WIDE], v[TILE * WIDE], scores[TILE * SIZE];
+  TILES k[TILE * WIDE], v[TILE * WIDE];
+  __local float scores[TILE * SIZE];
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
   struct place p;
   place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
@@ -217,8 +221,8 @@ KERNEL_OF_BLOCKS attention(HEADS_IN, VIEW(float, o), VIEW(float, lse)) {
 /* ---------------------------------------------------------------- attention_grad */
 
 /* delta of every row and head: the product of o and d_o. */
-__kernel __attribute__((reqd_work_group_size(64, 1, 1))) void attention_delta(VIEW(const float, o), VIEW(const float, d_o),
-                                                                              VIEW(float, delta), const uint rows) {
+__kernel __attribute__((reqd_work_group_size(64, 1, 1))) void
+attention_delta(VIEW(const float, o), VIEW(const float, d_o), VIEW(float, delta), const uint rows) {
   const uint row = get_global_id(0);
   if (row >= rows)
     return;
@@ -267,12 +271,13 @@ INLINE void block_turn_back(__global float *x, const struct side *side, const st
 #endif
 
 KERNEL_OF_BLOCKS attention_grad_q(GRAD_IN) {
-  __local float k[TILE * WIDE], v[TILE * WIDE];
+  TILES k[TILE * WIDE], v[TILE * WIDE];
   MEETING_PLACE
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
   struct place p;
   place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
-  const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f), d_o_side = D_O_SIDE;
+  const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f);
+  const struct side d_o_side = D_O_SIDE;
   const uint mine = p.begin + row, limit = causal ? min(mine + 1, p.length) : p.length;
   const uint keys = p.rows == 0 ? 0 : causal ? p.begin + p.rows : p.length;
   const size_t at = (size_t)(p.first + mine) * heads + head;
@@ -301,12 +306,14 @@ KERNEL_OF_BLOCKS attention_grad_q(GRAD_IN) {
 }
 
 KERNEL_OF_BLOCKS attention_grad_kv(GRAD_IN) {
-  __local float q[TILE * WIDE], g[TILE * WIDE], totals[TILE], means[TILE];
+  TILES q[TILE * WIDE], g[TILE * WIDE];
+  __local float totals[TILE], means[TILE];
   MEETING_PLACE
   const uint id = get_local_id(0), row = id % BLOCK, lane = id / BLOCK, head = get_global_id(1);
   struct place p;
   place_of(&p, AT(offsets), sequences, tokens, GROUP(0));
-  const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f), d_o_side = D_O_SIDE;
+  const struct side q_side = SIDE(0, scale * LOG2_E), k_side = SIDE(1, 1.0f), v_side = SIDE(2, 1.0f);
+  const struct side d_o_side = D_O_SIDE;
   const uint mine = p.begin + row, begin = causal ? p.begin : 0, end = p.rows == 0 ? 0 : p.length;
   float k[PART], v[PART], dk[PART], dv[PART];
   row_load(k, &k_side, mine, p.length, lane);

@@ -72,8 +72,10 @@ VECTOR_MOVES(__private)
 #define AT(x) (x##_buffer + x##_at)
 
 /*
- * Reporting indices that are wrong: the first report is kept, {tag, row, value, limit}. limit -1: "does not ascend".
+ * Reporting indices that are wrong: the first report is kept, {tag, row, value, limit}. limit -1: "does not ascend";
+ * MUST_BE(n): it must be n.
  */
+#define MUST_BE(n) (-2 - (int)(n))
 #define FAULT volatile __global int *fault, const int fault_tag
 #define REPORT(row, value, limit) report_fault(fault, fault_tag, row, value, limit)
 

@@ -68,7 +68,8 @@ static uint64_t cpu_room(const struct plm_device *device, const struct attention
   const uint64_t vector = device->traits.vector, tile = vector == 16 ? 12 : 6, row = ocl_up(a->size, vector);
   const uint64_t keys = ocl_up(a->length_max, 2 * vector), panels = ocl_up(keys * a->size, 16);
   if (!a->grad)
-    return ocl_up((ocl_up(a->length_max, tile) + 2 * keys) * row + panels + tile * (t->keys + KEYS_PAD + row + vector + 2), 16);
+    return ocl_up((ocl_up(a->length_max, tile) + 2 * keys) * row + panels +
+                      tile * (t->keys + KEYS_PAD + row + vector + 2), 16);
   const uint64_t blocks = ocl_up(a->length_max, t->grad_queries), rows = keys > blocks ? keys : blocks;
   return ocl_up(7 * rows * row + 2 * panels + 2 * ocl_up(rows, 16) + 2 * t->grad_queries * t->grad_keys, 16);
 }
@@ -297,12 +298,12 @@ static uint32_t count(const struct plm_device *device, const struct plm_op *op) 
 
 static void name(const struct plm_device *device, const struct plm_op *op, uint32_t which, char out[PLM_KERNELS_NAME]) {
   const struct attention a = attention_of(op);
-  const struct cpu_tile *c = &cpu_tiles[which];
   struct tiles t;
   if (device->traits.policy == OCL_CPU && a.grad)
-    snprintf(out, PLM_KERNELS_NAME, "own blocks %dx%d", (int)c->grad_queries, (int)c->grad_keys);
+    snprintf(out, PLM_KERNELS_NAME, "own blocks %dx%d", (int)cpu_tiles[which].grad_queries,
+             (int)cpu_tiles[which].grad_keys);
   else if (device->traits.policy == OCL_CPU)
-    snprintf(out, PLM_KERNELS_NAME, "own keys %d", (int)c->keys);
+    snprintf(out, PLM_KERNELS_NAME, "own keys %d", (int)cpu_tiles[which].keys);
   else if (tiles_of(&t, device, &a, which))
     snprintf(out, PLM_KERNELS_NAME, "own block %d split %d tile %d", (int)t.block, (int)t.split, (int)t.tile);
 }
@@ -334,7 +335,8 @@ void ocl_attention_judge(struct plm_verdict *out, const struct plm_device *devic
     return;
   const struct tiles t = tiles_standard(device, &a);
   if (!tiles_fit(device, &a, &t))
-    plm_rules_refuse(out, PLM_REASON_DEVICE, "head_size %d: more than the local memory of this device holds", (int)a.size);
+    plm_rules_refuse(out, PLM_REASON_DEVICE, "head_size %d: more than the local memory of this device holds",
+                     (int)a.size);
 }
 
 int ocl_attention_run(struct plm_queue *queue, const struct plm_op *op, struct plm_error *err) {

@@ -61,6 +61,9 @@ int ocl_fault_error(struct plm_error *err, const int32_t fault[4]) {
   const struct plm_op op = {.kind = tag & ((1u << TAG_KIND_BITS) - 1),
                             .index = tag >> (TAG_KIND_BITS + TAG_DATA_BITS)};
   const char *name = data < OCL_DATA ? data_names[data] : "data";
+  if (fault[3] < -1)
+    return plm_rules_error(err, PLM_E_INVALID, &op, "%s[%" PRId32 "] = %" PRId32 ", must be %" PRId32, name, fault[1],
+                           fault[2], -2 - fault[3]);
   if (fault[3] < 0)
     return plm_rules_error(err, PLM_E_INVALID, &op, "%s[%" PRId32 "] = %" PRId32 " does not ascend", name, fault[1],
                            fault[2]);

@@ -1,4 +1,4 @@
-/* What the opencl backend's attention promises beyond conformance, in both policies on the first device that there is. */
+/* What the opencl backend's attention promises beyond conformance, in both policies on the first device there is. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,7 +207,8 @@ static struct result *run_batch(struct rig *rig, const struct batch *b) {
 }
 
 /* Rows first .. first+count-1 of a are rows 0 .. of b, bit by bit. */
-static void assert_same(const struct result *a, uint32_t first, const struct result *b, uint32_t other, uint32_t count) {
+static void assert_same(const struct result *a, uint32_t first, const struct result *b, uint32_t other,
+                        uint32_t count) {
   assert_memory_equal(a->o + first * ROW, b->o + other * ROW, sizeof(float) * count * ROW);
   assert_memory_equal(a->lse + first * HEADS, b->lse + other * HEADS, sizeof(float) * count * HEADS);
   assert_memory_equal(a->dqkv + first * 3 * ROW, b->dqkv + other * 3 * ROW, sizeof(float) * count * 3 * ROW);
@@ -356,7 +357,10 @@ static void test_opencl_attention__wrong_offsets_are_reported(void **state) {
   expect_fault(b, 640, "offsets[2] = 30 does not ascend");
   b->offsets[2] = (int32_t)TOKENS;
   b->offsets[3] = (int32_t)TOKENS + 1;
-  expect_fault(b, 640, "offsets[3] = 643 is not in 0..642");
+  expect_fault(b, 640, "offsets[3] = 643, must be 642");
+  b->offsets[3] = (int32_t)TOKENS;
+  b->offsets[0] = 2;
+  expect_fault(b, 640, "offsets[0] = 2, must be 0");
   free(b);
 }
 
