@@ -88,6 +88,7 @@ void arm_write_overtakes(struct broken *self) {
 
 struct plm_event {
   unsigned waits;
+  char state[252]; /* what a driver keeps of one */
 };
 static int event_record(struct plm_queue *queue, struct plm_event **out, struct plm_error *err) {
   struct plm_event *event = broken_host->allocate(broken_host->context, sizeof *event);
