@@ -15,7 +15,7 @@ PLMSCALE, TABLE, PLUGINS = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(
 ROW = re.compile(r'^BROKEN\((\w+), (\d), "([^"]*)", "([^"]+)"\)$', re.M)
 ONLY = sys.argv[4:]
 CONTROLS = ("unbroken", "unbroken_late")
-TRAINING = "trajectory"  # the test of level 4
+TRAINING = {"drifts": "evaluate"}  # the test of level 4, where it is not the trajectory of losses
 PATIENCE = {"hangs": "5", "count_hangs": "2"}  # seconds until a hang is a hang
 WORKERS = 2
 
@@ -26,7 +26,7 @@ class Row:
     def __init__(self, name, level, culprits, what):
         self.name, self.level, self.culprits, self.what = name, int(level), culprits.split(), what
         self.path, self.failures, self.checks = PLUGINS / f"{name}.so", [], 0
-        self.test = TRAINING if self.level == 4 else self.culprits[0] if self.culprits else None
+        self.test = TRAINING.get(name, "trajectory") if self.level == 4 else self.culprits[0] if self.culprits else None
 
     def claim(self, good, text):
         self.checks += 1
