@@ -172,7 +172,7 @@ static void add_platform(const struct plm_host *host, cl_platform_id platform) {
   platform_text(name, sizeof name, platform, CL_PLATFORM_NAME);
   const cl_int code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, DEVICES_MAX, ids, &count);
   if (code || count == 0) {
-    ocl_log(host, PLM_LOG_INFO, "platform \"%s\" is skipped: no device (%s)", name,
+    ocl_log(host, PLM_LOG_DEBUG, "platform \"%s\" is skipped: no device (%s)", name,
             ocl_code_name(code ? code : CL_DEVICE_NOT_FOUND));
     return;
   }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 
 #define ANSWER_BYTES_MAX (1u << 20)
@@ -137,6 +138,7 @@ int plm_probe_answer(const char *path, struct plm_error *err) {
   FILE *stream;
   /* Sanitizers and other tools catch signals; a crash must look like one from outside. */
   signals_reset();
+  plm_log_level_set(PLM_LOG_DEBUG); /* whoever lists backends verbosely wants to know what a driver left out */
   if (answer < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
     return plm_error_set_system(err, errno, "probe \"%s\": cannot set the answer apart from the plugin's output", path);
   object = describe(path);
