@@ -98,7 +98,7 @@ struct identity {
 
 /* FNV-1a over the sources of the families that have a choice, so that work on other kernels leaves profiles alone. */
 static const char *kernels_hash(void) {
-  static const char *const families[] = {"prelude", "linear"};
+  static const char *const families[] = {"prelude", "linear", "attention_cpu", "attention_gpu"};
   static char hex[17];
   uint64_t hash = 14695981039346656037u;
   for (size_t f = 0; f < sizeof families / sizeof *families; f++)
