@@ -90,6 +90,7 @@ static const struct expectation expectations[] = {
     {"option_stride", "refused", "option_stride"},
     {"option_twice", "refused", "twice"},
     {"option_type", "refused", "type 99"},
+    {"patched", "accepted", ""},
     {"pointer_four", "refused", "pointer_size is 4"},
     {"rounding_load", "refused", "rounding mode"},
     {"scribble_start", "failed", "wrote into the answer"},
