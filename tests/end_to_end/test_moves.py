@@ -6,18 +6,23 @@ import numpy
 
 from e2e_lib import Test, attributes, dataset, wait_for
 
-STEPS = 100
 TOLERANCE = 1e-3
 COLUMNS = ("loss_all", "loss_mask")
-STUDY = dict(grid={"sizes": "2x16x2", "tokens": str(256 * STEPS)}, train={"batch_tokens": "256"},
-             evaluate={"tokens": "1000", "count": "4"})
-PAIRS = (("reference", "cpu"), ("cpu", "opencl"), ("opencl", "cpu"))
+# Small enough for the reference, and long enough that the fast backends write a checkpoint (every 0.1 s) on the way.
+SMALL = dict(shape="2x16x2", batch=256, steps=100)
+LARGE = dict(shape="2x48x3", batch=1024, steps=400)
+PAIRS = (("reference", "cpu", SMALL), ("cpu", "opencl", LARGE), ("opencl", "cpu", LARGE))
 
 
-def train(test, backend):
-    study = test.study(backend + ".ini", **STUDY)
-    test.run("run-cell", study, 0, "--backend", backend)
-    path = next(test.results(backend + ".ini").glob("cells/*/run.h5"))
+def write_study(test, name, cell):
+    return test.study(name, grid={"sizes": cell["shape"], "tokens": str(cell["batch"] * cell["steps"])},
+                      train={"batch_tokens": str(cell["batch"])}, evaluate={"tokens": "1000", "count": "4"})
+
+
+def train(test, backend, cell):
+    name = f"{backend}_{cell['shape']}.ini"
+    test.run("run-cell", write_study(test, name, cell), 0, "--backend", backend)
+    path = next(test.results(name).glob("cells/*/run.h5"))
     losses = dataset(path, "curve/loss_mask")
     test.equal(attributes(path)["backend"], backend, "backend of the run")
     test.check(losses[-10:].mean() < losses[0] - 0.2, f"it learns on {backend}")
@@ -25,9 +30,10 @@ def train(test, backend):
 
 
 def compare(test, path, other, what):
+    steps = int(attributes(other)["steps_planned"])
     for column in COLUMNS:
         a, b = dataset(path, f"curve/{column}"), dataset(other, f"curve/{column}")
-        test.equal((len(a), len(b)), (STEPS, STEPS), f"steps, {what}")
+        test.equal((len(a), len(b)), (steps, steps), f"steps, {what}")
         apart = numpy.abs(a - b).max()
         test.check(apart <= TOLERANCE, f"{column}, {what}: {apart} apart at step {numpy.abs(a - b).argmax()}")
         print(f"{column}, {what}: at most {apart:.2e} apart, from {a[0]:.4f} to {a[-1]:.4f}")
@@ -45,17 +51,17 @@ def apart(test, path, other, what):
     compare(test, path, other, what)
 
 
-def move(test, first, second, runs):
+def move(test, first, second, cell, runs):
     """Stopped on the first, continued on the second."""
     name = f"{first}_{second}.ini"
-    study, results = test.study(name, **STUDY), test.results(name)
+    study, results = write_study(test, name, cell), test.results(name)
     process = test.start("run-cell", study, 0, "--backend", first)
     wait_for(lambda: any(results.glob("cells/*/checkpoint.h5")), what=f"a checkpoint of {first}")
     process.send_signal(signal.SIGTERM)
     test.equal(process.wait(timeout=60), 75, "exit code after SIGTERM")
     stopped = attributes(next(results.glob("cells/*/checkpoint.h5")))
     test.equal(stopped["backend"], first, "backend of the checkpoint")
-    test.check(0 < stopped["steps"] < STEPS, f"stopped on the way, at step {stopped['steps']}")
+    test.check(0 < stopped["steps"] < cell["steps"], f"stopped on the way, at step {stopped['steps']}")
     test.run("run-cell", study, 0, "--backend", second)
     moved = next(results.glob("cells/*/run.h5"))
     end = attributes(moved)
@@ -74,10 +80,14 @@ def main():
     pairs = [pair for pair in PAIRS if test.has("opencl") or "opencl" not in pair]
     if len(pairs) < len(PAIRS):
         print(f"skipped: {len(PAIRS) - len(pairs)} pairs, this build has no opencl backend")
-    runs = {name: train(test, name) for name in sorted({name for pair in pairs for name in pair})}
-    for first, second in pairs:
+    done = {}
+    for first, second, cell in pairs:
+        for backend in (first, second):
+            if (backend, cell["shape"]) not in done:
+                done[backend, cell["shape"]] = train(test, backend, cell)
+        runs = {backend: done[backend, cell["shape"]] for backend in (first, second)}
         apart(test, runs[first], runs[second], f"{first} and {second}")
-        move(test, first, second, runs)
+        move(test, first, second, cell, runs)
     test.end(20 * len(pairs))
 
 
