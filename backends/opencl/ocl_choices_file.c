@@ -181,8 +181,9 @@ static int parse_file(json_t **out, const char *path, struct plm_error *err) {
   return PLM_OK;
 }
 
-/* Reads a file's entry for the device, if there is one: *found. */
-static int load_file(int *found, struct plm_device *device, const char *path, struct plm_error *err) {
+/* Reads a file's entry for the device, if there is one: *found. unfit_level: of the line that says why one is not. */
+static int load_file(int *found, struct plm_device *device, const char *path, uint32_t unfit_level,
+                     struct plm_error *err) {
   const struct identity ours = identity_of(device);
   json_t *file, *entry;
   size_t i;
@@ -202,7 +203,7 @@ static int load_file(int *found, struct plm_device *device, const char *path, st
       break;
     }
     if (differences[0])
-      ocl_log(device->host, PLM_LOG_INFO, "profile \"%s\" does not fit: %s", path, differences);
+      ocl_log(device->host, unfit_level, "profile \"%s\" does not fit: %s", path, differences);
   }
   json_decref(file);
   if (code)
@@ -213,10 +214,10 @@ static int load_file(int *found, struct plm_device *device, const char *path, st
 }
 
 /* A file that nobody named: damage is said and ignored. */
-static int try_file(struct plm_device *device, const char *path) {
+static int try_file(struct plm_device *device, const char *path, uint32_t unfit_level) {
   struct plm_error err = {.struct_size = sizeof err};
   int found = 0;
-  if (access(path, F_OK) == 0 && load_file(&found, device, path, &err)) {
+  if (access(path, F_OK) == 0 && load_file(&found, device, path, unfit_level, &err)) {
     ocl_log(device->host, PLM_LOG_WARN, "%s", err.text);
     return 0;
   }
@@ -239,7 +240,7 @@ static void try_shipped(struct plm_device *device) {
   const int count = scandir(folder, &entries, is_json, by_name);
   for (int i = 0; i < count; i++) {
     snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-    found = found || try_file(device, path);
+    found = found || try_file(device, path, PLM_LOG_DEBUG); /* most are for other devices */
     free(entries[i]);
   }
   free(entries);
@@ -252,12 +253,12 @@ int ocl_choices_load(struct plm_device *device, struct plm_error *err) {
   if (!strcmp(option, "none"))
     return PLM_OK;
   if (strcmp(option, "auto")) {
-    const int code = load_file(&found, device, option, err);
+    const int code = load_file(&found, device, option, PLM_LOG_INFO, err);
     if (!code && !found)
       ocl_log(device->host, PLM_LOG_WARN, "profile \"%s\" has nothing for this device; taking the defaults", option);
     return code;
   }
-  if (!user_path(path) || !try_file(device, path))
+  if (!user_path(path) || !try_file(device, path, PLM_LOG_INFO))
     try_shipped(device);
   return PLM_OK;
 }

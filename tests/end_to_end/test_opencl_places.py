@@ -63,6 +63,23 @@ def choose(test):
     chosen(test, "99", listed[basic]["name"][:20], code=2)
 
 
+def shipped_profile(test):
+    """The profile that comes with the plugin holds for the kernels of this build, and is taken where it fits."""
+    study = test.study("shipped.ini", grid={"sizes": "1x16x2", "tokens": "1024"})
+    test.run("run-cell", study, 0, "--backend", "opencl:pthread", XDG_CONFIG_HOME=str(test.folder / "nobody"))
+    run = attributes(next(test.results("shipped.ini").glob("cells/*/run.h5")))
+    folder = next(test.plmscale.resolve().parents[1].rglob("backends/opencl-profiles"))
+    profiles = {path: json.loads(path.read_text())["devices"][0] for path in sorted(folder.glob("*.json"))}
+    test.check(profiles, "a profile is shipped")
+    vector = 16 if "avx512" in run["device_name"] else 8
+    driver = run["driver"] + " " + run["driver_version"]
+    fitting = [path for path, device in profiles.items() if (device["driver"], device["vector"]) == (driver, vector)]
+    if fitting:
+        test.equal(run["kernels_source"], str(fitting[0]), "where the choice of kernels came from; stale: scripts/default-profile")
+    else:
+        print(f"skipped: no shipped profile for {run['driver']} {run['driver_version']} on {run['device_name']}")
+
+
 def none_usable(test):
     """A loader without any implementation: the backend says why, and nothing crashes."""
     empty = test.folder / "vendors"
@@ -83,6 +100,7 @@ def main():
     test.corpus()
     two_at_once(test)
     choose(test)
+    shipped_profile(test)
     none_usable(test)
     test.end(30)
 
