@@ -144,8 +144,9 @@ static void exponent_print(const char *name, double value, const struct plm_inte
 
 static void optimum_print(const struct plm_optimum *o) {
   char n[32], d[32], low[32], high[32], range[72] = "-", loss[32] = "-";
-  if (isfinite(o->params_low))
-    snprintf(range, sizeof range, "%s to %s", short_text(low, o->params_low), short_text(high, o->params_high));
+  if (o->params_interval.known)
+    snprintf(range, sizeof range, "%s to %s", short_text(low, o->params_interval.low),
+             short_text(high, o->params_interval.high));
   if (isfinite(o->loss))
     snprintf(loss, sizeof loss, "%.4f", o->loss);
   printf("  %-11.4g %9s  %-20s %9s %8s%s\n", o->compute, short_text(n, o->params), range, short_text(d, o->tokens),
@@ -183,7 +184,8 @@ static void fit_print(const struct plm_fit *fit, const struct plm_law *law, cons
   printf("\n%s: %s\n  %zu points, sum of squared residuals %.4g\n", fit->estimator, summary_of(fit->estimator),
          fit->points, fit->objective);
   if (fit->has_surface)
-    printf("  E %.5g  A %.5g  B %.5g  alpha %.4f  beta %.4f\n", fit->E, fit->A, fit->B, fit->alpha, fit->beta);
+    printf("  E %.5g  A %.5g  B %.5g  alpha %.4f  beta %.4f\n", fit->surface.E, fit->surface.A, fit->surface.B,
+           fit->surface.alpha, fit->surface.beta);
   if (fit->has_exponents) {
     exponent_print("N_opt", fit->a, &fit->a_interval);
     exponent_print("D_opt", fit->b, &fit->b_interval);

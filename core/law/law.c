@@ -7,6 +7,8 @@
 
 #include "base/memory.h"
 #include "law/bootstrap.h"
+#include "law/holdout.h"
+#include "law/workers.h"
 
 /* Is row among the comma-separated names? */
 static int name_listed(const char *names, const char *row) {
@@ -24,7 +26,7 @@ static int name_listed(const char *names, const char *row) {
 static int names_check(const char *names, struct plm_error *err) {
   size_t count;
   const struct plm_estimator *table = plm_estimators(&count);
-  char *copy = plm_memory_format("%s", names), *rest = copy, known[160] = "";
+  char *copy = plm_memory_format("%s", names), *rest = copy, known[240] = "";
   if (!copy)
     return plm_error_memory(err, "the estimators");
   for (size_t i = 0, used = 0; i < count; i++)
@@ -123,6 +125,18 @@ static int extrapolation_mark(struct plm_fit *fit, const struct plm_law *law, st
   return 0;
 }
 
+/* Intervals and held-out budgets of a fit that was found. */
+static int fit_judge(struct plm_fit *fit, const struct plm_law *law, const struct plm_estimator *estimator,
+                     const struct plm_fit_task *task, const struct plm_law_options *options, struct plm_error *err) {
+  struct plm_bootstrap bootstrap = {options->draws, options->seed, law->noise};
+  int code = extrapolation_mark(fit, law, err);
+  if (!code && options->draws)
+    code = plm_bootstrap_run(fit, estimator, task, &bootstrap, err);
+  if (!code && options->holdout)
+    code = plm_holdout_run(fit, estimator, task, err);
+  return code;
+}
+
 /* One estimator into law->fits or law->failed. */
 static int estimator_run(struct plm_law *law, const struct plm_estimator *estimator, const struct plm_fit_task *task,
                          const struct plm_law_options *options, struct plm_error *err) {
@@ -132,7 +146,7 @@ static int estimator_run(struct plm_law *law, const struct plm_estimator *estima
   if (code)
     return code;
   law->fit_count++;
-  code = estimator->fit(fit, task, &refused);
+  code = plm_estimator_fit(estimator, fit, task, &refused);
   if (code == PLM_E_UNSUPPORTED) {
     struct plm_law_failure *failure = &law->failed[law->failed_count++];
     failure->estimator = estimator->name;
@@ -146,26 +160,30 @@ static int estimator_run(struct plm_law *law, const struct plm_estimator *estima
       *err = refused;
     return code;
   }
-  if ((code = extrapolation_mark(fit, law, err)))
-    return code;
-  return options->draws ? plm_bootstrap_run(fit, estimator, task, options->draws, options->seed, err) : 0;
+  return fit_judge(fit, law, estimator, task, options, err);
 }
 
-/* Where two estimators answer for the same compute and differ by more than PLM_LAW_DISAGREEMENT. */
+/* The lowest and the highest answer at each compute, where they differ by more than PLM_LAW_DISAGREEMENT. */
 static int disagreements_find(struct plm_law *law, struct plm_error *err) {
-  for (size_t f = 0; f < law->fit_count; f++)
-    for (size_t g = f + 1; g < law->fit_count; g++)
-      for (size_t i = 0; i < law->fits[f].optimum_count; i++) {
-        const struct plm_optimum *p = &law->fits[f].optimum[i], *q = &law->fits[g].optimum[i];
-        double decades = p->known && q->known ? fabs(log10(p->params / q->params)) : 0;
-        if (!(decades > PLM_LAW_DISAGREEMENT))
-          continue;
-        int code = plm_notes_add(
-            &law->warnings, err, "at %.6g FLOP %s says N_opt = %.4g and %s says %.4g: a factor of %.2g apart",
-            p->compute, law->fits[f].estimator, p->params, law->fits[g].estimator, q->params, pow(10, decades));
-        if (code)
-          return code;
-      }
+  for (size_t i = 0; law->fit_count && i < law->fits[0].optimum_count; i++) {
+    const struct plm_fit *low = NULL, *high = NULL;
+    for (size_t f = 0; f < law->fit_count; f++) {
+      const struct plm_fit *fit = &law->fits[f];
+      if (!fit->optimum[i].known)
+        continue;
+      low = !low || fit->optimum[i].params < low->optimum[i].params ? fit : low;
+      high = !high || fit->optimum[i].params > high->optimum[i].params ? fit : high;
+    }
+    double ratio = low ? high->optimum[i].params / low->optimum[i].params : 1;
+    if (!(log10(ratio) > PLM_LAW_DISAGREEMENT))
+      continue;
+    int code =
+        plm_notes_add(&law->warnings, err, "at %.6g FLOP %s says N_opt = %.4g and %s says %.4g: a factor of %.2g apart",
+                      low->optimum[i].compute, low->estimator, low->optimum[i].params, high->estimator,
+                      high->optimum[i].params, ratio);
+    if (code)
+      return code;
+  }
   return 0;
 }
 
@@ -193,7 +211,15 @@ static int law_run(struct plm_law *law, const struct plm_law_options *options, s
   law->failed = plm_memory_zeroed(table_count, sizeof *law->failed);
   if (!code && (!law->fits || !law->failed))
     code = plm_error_memory(err, "the fits");
-  struct plm_fit_task task = {law->points->items, law->points->count, compute, compute_count, law->cost};
+  struct plm_fit_task task = {.points = law->points->items,
+                              .count = law->points->count,
+                              .compute = compute,
+                              .compute_count = compute_count,
+                              .cost = law->cost,
+                              .curves_absent = law->points->curves_absent,
+                              .threads = options->threads ? options->threads : plm_workers_default()};
+  if (!code && options->draws)
+    code = plm_noise_estimate(&law->noise, &task, err);
   for (size_t i = 0; !code && i < table_count; i++)
     if (all || name_listed(names, table[i].name))
       code = estimator_run(law, &table[i], &task, options, err);

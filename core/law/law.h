@@ -5,8 +5,9 @@
 #include <jansson.h>
 
 #include "law/estimator.h"
+#include "law/noise.h"
 
-#define PLM_LAW_SCHEMA "plmscale.fit/1"
+#define PLM_LAW_SCHEMA "plmscale.fit/2"
 #define PLM_LAW_DISAGREEMENT 0.3 /* decades of N_opt between estimators that are worth a warning */
 
 struct plm_law_options {
@@ -15,6 +16,8 @@ struct plm_law_options {
   uint64_t seed;          /* of the bootstrap */
   const double *at;       /* budgets to answer for, besides the measured ones; FLOP */
   size_t at_count;
+  int holdout;      /* hold budgets out and predict them */
+  unsigned threads; /* 0: as many as there are CPUs; the result does not depend on it */
 };
 
 /* An estimator these points do not allow. */
@@ -27,6 +30,7 @@ struct plm_law {
   char *source;
   const struct plm_points *points; /* borrowed */
   struct plm_cost cost;
+  struct plm_noise noise;                                                          /* estimated when there are draws */
   double compute_min, compute_max, params_min, params_max, tokens_min, tokens_max; /* measured */
   struct plm_fit *fits;
   size_t fit_count;
@@ -38,7 +42,7 @@ struct plm_law {
 /*
  * Fits. points are borrowed until plm_law_destroy, get budgets and are sorted (plm_budgets_assign); source names them.
  * An estimator the points do not allow is in failed; success does not promise that one of them worked. PLM_E_USAGE for
- * an unknown estimator, draws or at out of range; PLM_E_DAMAGED for points whose compute cannot be (plm_cost_fit);
+ * an unknown estimator, draws or at out of range; PLM_E_DAMAGED for points whose compute cannot be (plm_cost_fit).
  * No points at all: no fits and no failures, what was left out is the result. *out is owned by the caller.
  */
 int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *source,
@@ -47,7 +51,7 @@ int plm_law_fit(struct plm_law **out, struct plm_points *points, const char *sou
 /* Takes NULL. */
 void plm_law_destroy(struct plm_law *law);
 
-/* The JSON of schema plmscale.fit/1, a new reference owned by the caller; NULL when out of memory. What is not known is
+/* The JSON of schema plmscale.fit/2, a new reference owned by the caller; NULL when out of memory. What is not known is
  * null. */
 json_t *plm_law_json(const struct plm_law *law);
 

@@ -6,29 +6,55 @@
 
 #include "base/memory.h"
 
-static int positive_check(const struct plm_point *point, const char *what, double value, struct plm_error *err) {
-  if (isfinite(value) && value > 0)
-    return 0;
-  return plm_error_set(err, PLM_E_INVALID, "point \"%s\": %s is %g, must be finite and above 0", point->label, what,
-                       value);
+static int value_check(const struct plm_point *point, const char *what, double value, double max, int zero,
+                       struct plm_error *err) {
+  if (!isfinite(value) || value < 0 || (value == 0 && !zero))
+    return plm_error_set(err, PLM_E_INVALID, "point \"%s\": %s is %g, must be finite and %s", point->label, what, value,
+                         zero ? "not negative" : "above 0");
+  if (value > max)
+    return plm_error_set(err, PLM_E_INVALID, "point \"%s\": %s is %g, which no study has (over %g)", point->label, what,
+                         value, max);
+  return 0;
+}
+
+int plm_point_check(const struct plm_point *point, struct plm_error *err) {
+  int code;
+  if ((code = value_check(point, "N (params)", point->params, PLM_POINT_COUNT_MAX, 0, err)) ||
+      (code = value_check(point, "D (tokens)", point->tokens, PLM_POINT_COUNT_MAX, 0, err)) ||
+      (code = value_check(point, "C (compute)", point->compute, PLM_POINT_COMPUTE_MAX, 0, err)) ||
+      (code = value_check(point, "loss", point->loss, PLM_POINT_LOSS_MAX, 0, err)) ||
+      (code = value_check(point, "weight", point->weight, PLM_POINT_COUNT_MAX, 0, err)) ||
+      (code = value_check(point, "unique tokens", point->unique, PLM_POINT_COUNT_MAX, 1, err)))
+    return code;
+  return value_check(point, "budget", point->budget, PLM_POINT_COMPUTE_MAX, 1, err);
 }
 
 int plm_points_add(struct plm_points *points, const struct plm_point *point, struct plm_error *err) {
-  int code;
-  if ((code = positive_check(point, "N (params)", point->params, err)) ||
-      (code = positive_check(point, "D (tokens)", point->tokens, err)) ||
-      (code = positive_check(point, "C (compute)", point->compute, err)) ||
-      (code = positive_check(point, "loss", point->loss, err)) ||
-      (code = positive_check(point, "weight", point->weight, err)))
+  int code = plm_point_check(point, err);
+  if (code)
     return code;
-  if (!isfinite(point->budget) || point->budget < 0)
-    return plm_error_set(err, PLM_E_INVALID, "point \"%s\": budget is %g, must be finite and not negative",
-                         point->label, point->budget);
   void *items = points->items;
   if (plm_memory_grow(&items, &points->capacity, points->count + 1, sizeof *points->items))
     return plm_error_memory(err, "the points of a fit");
   points->items = items;
   points->items[points->count++] = *point;
+  return 0;
+}
+
+int plm_points_add_curve(struct plm_points *points, struct plm_point_curve **out, size_t count, struct plm_error *err) {
+  void *curves = points->curves;
+  if (plm_memory_grow(&curves, &points->curve_capacity, points->curve_count + 1, sizeof *points->curves))
+    return plm_error_memory(err, "the learning curves");
+  points->curves = curves;
+  struct plm_point_curve *curve = plm_memory_zeroed(1, sizeof *curve);
+  double *values = plm_memory_zeroed(count, 2 * sizeof *values);
+  if (!curve || !values) {
+    free(curve);
+    free(values);
+    return plm_error_memory(err, "the learning curves");
+  }
+  *curve = (struct plm_point_curve){count, values, values + count};
+  *out = points->curves[points->curve_count++] = curve;
   return 0;
 }
 
@@ -46,6 +72,11 @@ int plm_points_leave_out(struct plm_points *points, const char *label, const cha
 void plm_points_fini(struct plm_points *points) {
   free(points->items);
   free(points->left_out);
+  for (size_t i = 0; i < points->curve_count; i++) {
+    free(points->curves[i]->tokens);
+    free(points->curves[i]);
+  }
+  free(points->curves);
   *points = (struct plm_points){0};
 }
 

@@ -13,18 +13,31 @@
 #define FILE_BYTES_MAX ((size_t)64 << 20)
 #define FIELDS_MAX 256
 
-enum column { PARAMS, TOKENS, COMPUTE, LOSS, WEIGHT, BUDGET, SEED, LABEL, COLUMNS };
+enum column { PARAMS, TOKENS, COMPUTE, LOSS, WEIGHT, BUDGET, SEED, LABEL, UNIQUE, COLUMNS };
 
-static const char *const COLUMN_TITLE[COLUMNS] = {"N (params)", "D (tokens)", "C (compute)", "loss",
-                                                  "weight",     "budget",     "seed",        "label"};
+static const char *const COLUMN_TITLE[COLUMNS] = {"N (params)", "D (tokens)", "C (compute)", "loss",         "weight",
+                                                  "budget",     "seed",       "label",       "unique tokens"};
 
 static const struct {
   const char *name;
   enum column column;
-} COLUMN_NAMES[] = {{"n", PARAMS},      {"params", PARAMS}, {"model_size", PARAMS}, {"d", TOKENS},
-                    {"tokens", TOKENS}, {"c", COMPUTE},     {"compute", COMPUTE},   {"flops", COMPUTE},
-                    {"loss", LOSS},     {"weight", WEIGHT}, {"budget", BUDGET},     {"seed", SEED},
-                    {"label", LABEL},   {"id", LABEL}};
+} COLUMN_NAMES[] = {{"n", PARAMS},
+                    {"params", PARAMS},
+                    {"model_size", PARAMS},
+                    {"d", TOKENS},
+                    {"tokens", TOKENS},
+                    {"c", COMPUTE},
+                    {"compute", COMPUTE},
+                    {"flops", COMPUTE},
+                    {"loss", LOSS},
+                    {"weight", WEIGHT},
+                    {"budget", BUDGET},
+                    {"seed", SEED},
+                    {"label", LABEL},
+                    {"id", LABEL},
+                    {"unique", UNIQUE},
+                    {"unique_tokens", UNIQUE},
+                    {"tokens_unique", UNIQUE}};
 
 struct reader {
   const char *name;
@@ -205,6 +218,7 @@ static int row_read(struct plm_points *out, struct reader *reader, char *line, s
       (code = value_read(reader, &point.loss, fields, LOSS, 0, err)) ||
       (code = value_read(reader, &point.weight, fields, WEIGHT, 1, err)) ||
       (code = value_read(reader, &point.budget, fields, BUDGET, 1, err)) ||
+      (code = value_read(reader, &point.unique, fields, UNIQUE, 0, err)) ||
       (code = seed_read(reader, &point.seed, fields, err)))
     return code;
   point.compute = 6 * point.params * point.tokens;
@@ -220,11 +234,15 @@ static int row_read(struct plm_points *out, struct reader *reader, char *line, s
     snprintf(point.label, sizeof point.label, "line %zu", reader->line);
   if (point.weight == 0)
     return plm_points_leave_out(out, point.label, "weight 0", err);
+  struct plm_error inner = PLM_ERROR_INIT;
+  if ((code = plm_point_check(&point, &inner)))
+    return plm_error_set(err, PLM_E_DAMAGED, "%s:%zu: %s", reader->name, reader->line, inner.text);
   return plm_points_add(out, &point, err);
 }
 
 int plm_points_parse_csv(struct plm_points *out, const char *name, char *text, size_t bytes, struct plm_error *err) {
   struct reader reader = {.name = name, .next = text};
+  out->curves_absent = "a table has the end of each run and no learning curves; fit the study itself (.ini)";
   const char *nul = memchr(text, 0, bytes);
   if (nul)
     return plm_error_set(err, PLM_E_DAMAGED, "%s: a NUL byte at offset %td; not a table of text", name, nul - text);

@@ -9,6 +9,7 @@
  *   C, compute, flops           FLOP                  default 6 N D
  *   budget                      planned compute       default none
  *   weight                      of squared residuals  default 1; a row of weight 0 is left out
+ *   unique, unique_tokens       U_D, tokens seen once default not known
  *   seed                        whole number          default 0
  *   label, id                   name of the row       default "line K"
  * Other columns are ignored, and the log says which. Numbers as plm_number_real reads them (8M, 1e17).

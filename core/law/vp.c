@@ -6,17 +6,20 @@
 
 #include "base/memory.h"
 #include "law/least_squares.h"
+#include "law/newton.h"
 #include "law/simplex.h"
 
 #define GRID 32
 #define STARTS 3 /* local minima of the grid that are refined */
+#define DIFFERENCE 1e-5
 
 /* All arrays have rows values. N and D are in units of their geometric means, so that the columns are of the order
  * of 1. */
 struct problem {
   size_t rows;
   double *root, *ln_n, *ln_d, *y, *size, *data, *work; /* root: of the weights; y, size, data are scaled by it */
-  double *grid;                                        /* 2 GRID columns */
+  double *grid;                                        /* 2 GRID columns, less their means, scaled by root */
+  double total, mean_y;                                /* of the weights; of y, weighted */
   double mean_n, mean_d;                               /* of ln N and ln D */
 };
 
@@ -26,19 +29,54 @@ static void column_fill(double *out, const struct problem *p, const double *ln, 
 }
 
 /* The objective at the columns size, data; c = E, A, B in the scaled units. */
-static double project(double c[3], const struct problem *p, const double *size, const double *data) {
+static double project(double c[3], const struct problem *p) {
   double residual = INFINITY;
-  plm_least_squares_positive(c, &residual, (const double *const[]){p->root, size, data}, 3, p->y, p->rows, p->work);
+  plm_least_squares_positive(c, &residual, (const double *const[]){p->root, p->size, p->data}, 3, p->y, p->rows,
+                             p->work);
   return residual;
+}
+
+static double project_at(double c[3], const struct problem *p, const double *x) {
+  column_fill(p->size, p, p->ln_n, exp(x[0]));
+  column_fill(p->data, p, p->ln_d, exp(x[1]));
+  return project(c, p);
 }
 
 /* x = ln alpha, ln beta. */
 static double objective(const double *x, void *context) {
-  const struct problem *p = context;
   double c[3];
-  column_fill(p->size, p, p->ln_n, exp(x[0]));
-  column_fill(p->data, p, p->ln_d, exp(x[1]));
-  return project(c, p, p->size, p->data);
+  return project_at(c, context, x);
+}
+
+/* E, A, B are at their minimum, so only the exponents' own share of the derivative is left. */
+static double objective_gradient(double gradient[2], const double *x, const struct problem *p) {
+  double c[3] = {0}, by_alpha = 0, by_beta = 0;
+  double value = project_at(c, p, x);
+  for (size_t i = 0; i < p->rows; i++) {
+    double r = p->y[i] - c[0] * p->root[i] - c[1] * p->size[i] - c[2] * p->data[i];
+    by_alpha += r * p->size[i] * p->ln_n[i];
+    by_beta += r * p->data[i] * p->ln_d[i];
+  }
+  gradient[0] = 2 * exp(x[0]) * c[1] * by_alpha;
+  gradient[1] = 2 * exp(x[1]) * c[2] * by_beta;
+  return value;
+}
+
+static double objective_newton(double *gradient, double *hessian, const double *x, void *context) {
+  if (!gradient)
+    return objective(x, context);
+  double value = objective_gradient(gradient, x, context), column[2][2];
+  for (int j = 0; j < 2; j++) {
+    double moved[2] = {x[0], x[1]};
+    moved[j] += DIFFERENCE;
+    objective_gradient(column[j], moved, context);
+    for (int i = 0; i < 2; i++)
+      column[j][i] = (column[j][i] - gradient[i]) / DIFFERENCE;
+  }
+  hessian[0] = column[0][0];
+  hessian[1] = hessian[2] = 0.5 * (column[0][1] + column[1][0]);
+  hessian[3] = column[1][1];
+  return value;
 }
 
 static int problem_create(struct problem *out, const struct plm_fit_task *task, struct plm_error *err) {
@@ -52,47 +90,76 @@ static int problem_create(struct problem *out, const struct plm_fit_task *task, 
   p.work = all + 6 * n;
   p.grid = p.work + PLM_LEAST_SQUARES_WORK(n);
   for (size_t i = 0; i < n; i++) {
-    p.mean_n += log(task->points[i].params) / (double)n;
-    p.mean_d += log(task->points[i].tokens) / (double)n;
+    p.ln_n[i] = log(task->points[i].params);
+    p.ln_d[i] = log(task->points[i].tokens);
+    p.mean_n += p.ln_n[i] / (double)n;
+    p.mean_d += p.ln_d[i] / (double)n;
+    p.total += task->points[i].weight;
+    p.mean_y += task->points[i].weight * task->points[i].loss;
   }
+  p.mean_y /= p.total;
   for (size_t i = 0; i < n; i++) {
     p.root[i] = sqrt(task->points[i].weight);
-    p.ln_n[i] = log(task->points[i].params) - p.mean_n;
-    p.ln_d[i] = log(task->points[i].tokens) - p.mean_d;
+    p.ln_n[i] -= p.mean_n;
+    p.ln_d[i] -= p.mean_d;
     p.y[i] = p.root[i] * task->points[i].loss;
   }
   *out = p;
   return 0;
 }
 
-/* Why these points do not determine a surface; 0 when nothing speaks against it. */
-static int points_check(const struct plm_fit_task *task, double *scratch, struct plm_error *err) {
-  size_t n = task->count;
-  if (n < PLM_VP_POINTS_MIN)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "%zu points; a surface of five parameters needs at least %d", n,
-                         PLM_VP_POINTS_MIN);
-  for (size_t i = 0; i < n; i++)
-    scratch[i] = task->points[i].params;
-  size_t sizes = plm_points_distinct(scratch, n);
-  if (sizes < 3)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "%zu model size%s; E, A and alpha need at least 3", sizes,
-                         sizes == 1 ? "" : "s");
-  for (size_t i = 0; i < n; i++)
-    scratch[i] = task->points[i].tokens;
-  size_t tokens = plm_points_distinct(scratch, n);
-  if (tokens < 3)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "%zu token count%s; E, B and beta need at least 3", tokens,
-                         tokens == 1 ? "" : "s");
-  for (size_t i = 0; i < n; i++)
-    scratch[i] = task->points[i].loss;
-  if (plm_points_distinct(scratch, n) < 2)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "all losses are equal (%.6g): nothing depends on N or D",
-                         task->points[0].loss);
-  return 0;
-}
-
 static double grid_exponent(int i) {
   return PLM_VP_EXPONENT_MIN * pow(PLM_VP_EXPONENT_MAX / PLM_VP_EXPONENT_MIN, i / (double)(GRID - 1));
+}
+
+/* Four sums at a time: one would wait for itself. */
+static double dot(const double *a, const double *b, size_t rows) {
+  double sum[4] = {0};
+  size_t i = 0;
+  for (; i + 4 <= rows; i += 4)
+    for (size_t k = 0; k < 4; k++)
+      sum[k] += a[i + k] * b[i + k];
+  for (; i < rows; i++)
+    sum[0] += a[i] * b[i];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* A column of the grid less its weighted mean, which takes E out of the problem. */
+struct grid_column {
+  double *values, mean, square, with_y;
+};
+
+static void grid_column_fill(struct grid_column *out, const struct problem *p, const double *ln, double exponent) {
+  double mean = 0;
+  column_fill(out->values, p, ln, exponent);
+  for (size_t i = 0; i < p->rows; i++)
+    mean += p->root[i] * out->values[i] / p->total;
+  out->with_y = 0;
+  for (size_t i = 0; i < p->rows; i++) {
+    out->values[i] -= p->root[i] * mean;
+    out->with_y += out->values[i] * (p->y[i] - p->root[i] * p->mean_y);
+  }
+  out->mean = mean;
+  out->square = dot(out->values, out->values, p->rows);
+}
+
+/* The objective less a constant, from the normal equations: exact enough to rank the grid. Where E, A and B are not all
+ * positive, from least squares that keeps them so. */
+static double grid_value(const struct problem *p, const struct grid_column *size, const struct grid_column *data,
+                         double constant) {
+  double cross = dot(size->values, data->values, p->rows);
+  double determinant = size->square * data->square - cross * cross;
+  double A = (size->with_y * data->square - data->with_y * cross) / determinant;
+  double B = (data->with_y * size->square - size->with_y * cross) / determinant;
+  if (determinant > 1e-12 * size->square * data->square && A > 0 && B > 0 &&
+      p->mean_y - A * size->mean - B * data->mean > 0)
+    return -(A * size->with_y + B * data->with_y);
+  double c[3];
+  for (size_t i = 0; i < p->rows; i++) {
+    p->size[i] = size->values[i] + p->root[i] * size->mean;
+    p->data[i] = data->values[i] + p->root[i] * data->mean;
+  }
+  return project(c, p) - constant;
 }
 
 static int is_local_minimum(double value[GRID][GRID], int i, int j) {
@@ -109,17 +176,19 @@ struct start {
 
 /* The lowest local minima of the grid, best first; returns how many, at least 1. */
 static int grid_search(struct start starts[STARTS], const struct problem *p) {
-  double value[GRID][GRID];
-  double *sizes = p->grid, *data = p->grid + GRID * p->rows;
+  double value[GRID][GRID], constant = 0;
+  struct grid_column size[GRID], data[GRID];
+  for (size_t i = 0; i < p->rows; i++)
+    constant += (p->y[i] - p->root[i] * p->mean_y) * (p->y[i] - p->root[i] * p->mean_y);
   for (int i = 0; i < GRID; i++) {
-    column_fill(sizes + (size_t)i * p->rows, p, p->ln_n, grid_exponent(i));
-    column_fill(data + (size_t)i * p->rows, p, p->ln_d, grid_exponent(i));
+    size[i].values = p->grid + (size_t)i * p->rows;
+    data[i].values = p->grid + (size_t)(GRID + i) * p->rows;
+    grid_column_fill(&size[i], p, p->ln_n, grid_exponent(i));
+    grid_column_fill(&data[i], p, p->ln_d, grid_exponent(i));
   }
   for (int i = 0; i < GRID; i++)
-    for (int j = 0; j < GRID; j++) {
-      double c[3];
-      value[i][j] = project(c, p, sizes + (size_t)i * p->rows, data + (size_t)j * p->rows);
-    }
+    for (int j = 0; j < GRID; j++)
+      value[i][j] = grid_value(p, &size[i], &data[j], constant);
   int count = 0;
   for (int i = 0; i < GRID; i++)
     for (int j = 0; j < GRID; j++) {
@@ -134,34 +203,41 @@ static int grid_search(struct start starts[STARTS], const struct problem *p) {
   return count;
 }
 
-/* Minimises; E, A, B, alpha, beta and objective into out. */
-static void surface_fit(struct plm_fit *out, struct problem *p) {
+/* From a start to a minimum, into x; returns the value there. */
+static double refine(double x[2], struct problem *p) {
   const double low[2] = {log(PLM_VP_EXPONENT_MIN), log(PLM_VP_EXPONENT_MIN)};
   const double high[2] = {log(PLM_VP_EXPONENT_MAX), log(PLM_VP_EXPONENT_MAX)};
-  struct plm_simplex simplex = {.value = objective,
-                                .context = p,
-                                .dimensions = 2,
-                                .low = low,
-                                .high = high,
-                                .step = 0.5 * log(grid_exponent(1) / grid_exponent(0)),
-                                .tolerance = 1e-13,
-                                .evaluations = 600};
-  struct start starts[STARTS], best = {INFINITY, {low[0], low[1]}};
+  struct plm_newton newton = {objective_newton, p, 2, low, high, 60};
+  struct plm_simplex simplex = {objective, p, 2, low, high, 0, 1e-13, 600};
+  double value = plm_newton_minimise(&newton, x), gradient[2], c[3];
+  objective_gradient(gradient, x, p);
+  project_at(c, p, x);
+  int smooth = c[0] > 0 && c[1] > 0 && c[2] > 0;
+  for (int i = 0; i < 2; i++)
+    smooth &= fabs(gradient[i]) <= 1e-6 * value || (x[i] <= low[i] && gradient[i] > 0) ||
+              (x[i] >= high[i] && gradient[i] < 0);
+  if (smooth || value <= 1e-20 * p->total * p->mean_y * p->mean_y)
+    return value;
+  simplex.step = 0.5 * log(grid_exponent(1) / grid_exponent(0));
+  return plm_simplex_minimise(&simplex, x);
+}
+
+/* Minimises; the surface and the objective into out. */
+static double surface_fit(struct plm_surface *out, struct problem *p) {
+  struct start starts[STARTS], best = {INFINITY, {0, 0}};
   int count = grid_search(starts, p);
   for (int i = 0; i < count; i++) {
-    starts[i].value = plm_simplex_minimise(&simplex, starts[i].x);
+    starts[i].value = refine(starts[i].x, p);
     if (starts[i].value < best.value)
       best = starts[i];
   }
-  double c[3] = {0};
+  double c[3] = {0}, value = project_at(c, p, best.x);
   out->alpha = exp(best.x[0]);
   out->beta = exp(best.x[1]);
-  column_fill(p->size, p, p->ln_n, out->alpha);
-  column_fill(p->data, p, p->ln_d, out->beta);
-  out->objective = project(c, p, p->size, p->data);
   out->E = c[0];
   out->A = c[1] * exp(out->alpha * p->mean_n);
   out->B = c[2] * exp(out->beta * p->mean_d);
+  return value;
 }
 
 static int edge_note(struct plm_fit *out, const char *name, double exponent, struct plm_error *err) {
@@ -172,69 +248,15 @@ static int edge_note(struct plm_fit *out, const char *name, double exponent, str
                        name, edge);
 }
 
-/* The correlation of ln N and ln D: +-1 when they move together. */
-static double correlation(const struct problem *p) {
-  double nn = 0, dd = 0, nd = 0;
-  for (size_t i = 0; i < p->rows; i++) {
-    nn += p->ln_n[i] * p->ln_n[i];
-    dd += p->ln_d[i] * p->ln_d[i];
-    nd += p->ln_n[i] * p->ln_d[i];
-  }
-  return nd / sqrt(nn * dd);
-}
-
-static int notes_fill(struct plm_fit *out, const struct problem *p, struct plm_error *err) {
-  int code = edge_note(out, "alpha", out->alpha, err);
-  if (!code)
-    code = edge_note(out, "beta", out->beta, err);
-  if (!code && out->E == 0)
-    code = plm_notes_add(&out->notes, err, "E stopped at 0: these points show no floor of the loss");
-  if (!code && fabs(correlation(p)) > 0.999)
-    code = plm_notes_add(
-        &out->notes, err,
-        "N and D move together in these points (one budget, or one ratio): their shares are hardly told apart");
-  if (!code && p->rows < 10)
-    code = plm_notes_add(&out->notes, err, "%zu points for five parameters", p->rows);
-  return code;
-}
-
-void plm_surface_optimum(struct plm_optimum *out, const struct plm_fit *fit, const struct plm_cost *cost) {
-  double q = cost->exponent;
-  double ln_ratio = log(fit->alpha * fit->A) - log(q * fit->beta * fit->B);
-  double ln_n = (ln_ratio + fit->beta * (log(out->compute) - log(cost->scale))) / (fit->alpha + q * fit->beta);
-  out->known = 1;
-  out->params = exp(ln_n);
-  out->tokens = plm_cost_tokens(cost, out->compute, out->params);
-  out->loss = fit->E + fit->A * exp(-fit->alpha * ln_n) + fit->B * exp(-fit->beta * log(out->tokens));
-}
-
-/* A surface without a size or a data term has no optimum. */
-static int surface_check(const struct plm_fit *out, struct plm_error *err) {
-  if (out->A > 0 && out->B > 0)
-    return 0;
-  return plm_error_set(
-      err, PLM_E_UNSUPPORTED,
-      "the best surface has %s = 0: the loss does not fall with %s in these points, so no size is optimal",
-      out->A > 0 ? "B" : "A", out->A > 0 ? "D" : "N");
-}
-
 int plm_vp_fit(struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err) {
   struct problem p = {0};
-  int code = problem_create(&p, task, err);
-  if (!code)
-    code = points_check(task, p.work, err);
-  if (code)
-    goto out;
-  surface_fit(out, &p);
-  if ((code = surface_check(out, err)) || (code = notes_fill(out, &p, err)))
-    goto out;
-  out->points = task->count;
-  out->has_surface = out->has_exponents = 1;
-  out->a = out->beta / (out->alpha + task->cost.exponent * out->beta);
-  out->b = out->alpha / (out->alpha + task->cost.exponent * out->beta);
-  for (size_t i = 0; i < out->optimum_count; i++)
-    plm_surface_optimum(&out->optimum[i], out, &task->cost);
-out:
+  struct plm_surface surface;
+  int code = plm_surface_points_check(task, err);
+  if (code || (code = problem_create(&p, task, err)))
+    return code;
+  out->objective = surface_fit(&surface, &p);
   free(p.root);
-  return code;
+  if ((code = edge_note(out, "alpha", surface.alpha, err)) || (code = edge_note(out, "beta", surface.beta, err)))
+    return code;
+  return plm_surface_accept(out, &surface, task, err);
 }

@@ -30,13 +30,13 @@ expect 0 'N_opt ~ C^0.500' "$folder/good.csv"
 expect 0 'at 1e+14 FLOP the best model has' "$folder/good.csv" --estimator vp
 expect 0 'at 5e+12 FLOP the best model has' "$folder/good.csv" --at 5e12 --bootstrap 0
 expect 0 '(extrapolated)' "$folder/good.csv" --at 1e12,1e16 --at 1e18 --bootstrap 0
-expect 0 '"schema": "plmscale.fit/1"' "$folder/good.csv" --json
+expect 0 '"schema": "plmscale.fit/2"' "$folder/good.csv" --json
 expect 1 'no law could be fitted' "$folder/few.csv"
 expect 4 'bad.csv:2: column D (tokens): "-1e7" must be above 0' "$folder/bad.csv"
 expect 1 'missing.csv' "$folder/missing.csv"
 expect 2 'fit takes one STUDY.ini or POINTS.csv'
 expect 2 'fit takes one STUDY.ini or POINTS.csv' "$folder/good.csv" "$folder/good.csv"
-expect 2 '"akima" is unknown' "$folder/good.csv" --estimator akima
+expect 2 '"spline" is unknown' "$folder/good.csv" --estimator spline
 expect 2 'is a table' "$folder/good.csv" --loss valid_mask
 expect 2 '--loss "test" is unknown' "$folder/x.ini" --loss test
 expect 2 '' "$folder/good.csv" --bootstrap many

@@ -21,8 +21,9 @@ static void fit_keys_check(const json_t *fit) {
   static const char *const numbers[] = {"objective", "points", "a", "b"};
   for (size_t i = 0; i < 4; i++)
     assert_true(isfinite(real_of(fit, numbers[i])));
-  static const char *const lists[] = {"a_interval", "b_interval", "optimum", "notes", "refused"};
-  for (size_t i = 0; i < 5; i++)
+  static const char *const lists[] = {"a_interval", "b_interval", "optimum",  "notes",
+                                      "refused",    "basins",     "holdouts", "points_left_out"};
+  for (size_t i = 0; i < 8; i++)
     list_of(fit, lists[i]);
   assert_true(json_is_object(json_object_get(fit, "params")));
   assert_int_equal(json_array_size(list_of(fit, "a_interval")), 2);
@@ -37,10 +38,10 @@ static void test_law_json__has_the_keys_of_its_schema(void **state) {
   struct plm_points points = {0};
   isoflop_add(&points, &CHINCHILLA, BUDGETS, 3, 6, 4, 0);
   assert_int_equal(plm_points_leave_out(&points, "cell 1", "diverged", NULL), 0);
-  struct plm_law *law = law_of(&points, "all", 40);
+  struct plm_law *law = law_of(&points, "parabola,vp", 40);
   json_t *json = plm_law_json(law);
   assert_non_null(json);
-  assert_string_equal(json_string_value(json_object_get(json, "schema")), "plmscale.fit/1");
+  assert_string_equal(json_string_value(json_object_get(json, "schema")), "plmscale.fit/2");
   assert_string_equal(json_string_value(json_object_get(json, "source")), "test");
   assert_true(real_of(json, "points_used") == 18);
   json_t *left_out = json_array_get(list_of(json, "points_left_out"), 0);
@@ -56,7 +57,7 @@ static void test_law_json__has_the_keys_of_its_schema(void **state) {
   assert_string_equal(json_string_value(json_object_get(vp, "estimator")), "vp");
   assert_close(real_of(params, "E"), 1.69, 1e-5);
   assert_close(real_of(params, "beta"), 0.28, 1e-5);
-  assert_true(real_of(params, "alpha") == law->fits[1].alpha);
+  assert_true(real_of(params, "alpha") == law->fits[1].surface.alpha);
   json_decref(json);
   plm_law_destroy(law);
   plm_points_fini(&points);
@@ -72,7 +73,7 @@ static void test_law_json__survives_text_that_is_not_utf8(void **state) {
   assert_non_null(json);
   assert_int_equal(json_array_size(list_of(json, "fits")), 0);
   json_t *failed = list_of(json, "failed");
-  assert_int_equal(json_array_size(failed), 2);
+  assert_true(json_array_size(failed) > 5);
   assert_true(json_string_length(json_object_get(json_array_get(failed, 1), "reason")) > 10);
   assert_string_equal(json_string_value(json_object_get(json_array_get(list_of(json, "points_left_out"), 0), "label")),
                       "caf?");
@@ -86,7 +87,7 @@ static void test_law__answers_for_asked_budgets_and_marks_extrapolation(void **s
   const double at[2] = {3e20, 1e24};
   struct plm_points points = {0};
   isoflop_add(&points, &CHINCHILLA, BUDGETS, 3, 6, 4, 0);
-  struct plm_law_options options = {.at = at, .at_count = 2};
+  struct plm_law_options options = {.estimators = "parabola,vp", .at = at, .at_count = 2};
   struct plm_law *law = NULL;
   assert_int_equal(plm_law_fit(&law, &points, "test", &options, NULL), 0);
   for (size_t f = 0; f < 2; f++) {
@@ -110,17 +111,17 @@ static void test_law__estimators_that_disagree_are_warned_about(void **state) {
   struct plm_points points = {0};
   const struct surface uneven = {1.0, 3e6, 10.0, 1.2, 0.05};
   isoflop_add(&points, &uneven, BUDGETS, 3, 9, 200, 0);
-  struct plm_law *law = law_of(&points, "all", 0);
+  struct plm_law *law = law_of(&points, "parabola,vp", 0);
   assert_int_equal(law->fit_count, 2);
   double decades = fabs(log10(law->fits[0].optimum[0].params / law->fits[1].optimum[0].params));
   assert_true(decades > PLM_LAW_DISAGREEMENT);
-  assert_true(notes_have(&law->warnings, "parabola says N_opt"));
+  assert_true(notes_have(&law->warnings, "parabola says"));
   plm_law_destroy(law);
   plm_points_fini(&points);
 
   struct plm_points even = {0};
   isoflop_add(&even, &CHINCHILLA, BUDGETS, 3, 6, 4, 0);
-  law = law_of(&even, "all", 0);
+  law = law_of(&even, "parabola,vp", 0);
   assert_int_equal(law->warnings.count, 0);
   plm_law_destroy(law);
   plm_points_fini(&even);
@@ -129,12 +130,12 @@ static void test_law__estimators_that_disagree_are_warned_about(void **state) {
 static void test_law__wrong_options_are_usage_errors(void **state) {
   (void)state;
   const double zero = 0;
-  const struct plm_law_options wrong[4] = {{.estimators = "vp,akima"},
+  const struct plm_law_options wrong[4] = {{.estimators = "vp,spline"},
                                            {.estimators = ""},
                                            {.draws = PLM_BOOTSTRAP_DRAWS_MAX + 1},
                                            {.at = &zero, .at_count = 1}};
-  static const char *const texts[4] = {"\"akima\" is unknown; there are parabola, vp, and all", "\"\" is unknown",
-                                       "100001 draws", "must be above 0"};
+  static const char *const texts[4] = {"\"spline\" is unknown; there are ", "\"\" is unknown", "100001 draws",
+                                       "must be above 0"};
   for (size_t i = 0; i < 4; i++) {
     struct plm_points points = {0};
     struct plm_error err = PLM_ERROR_INIT;

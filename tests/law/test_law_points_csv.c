@@ -178,7 +178,7 @@ static void test_points_csv__a_missing_file_is_named(void **state) {
 
 static void test_points__values_that_are_not_measurements_are_refused_by_name(void **state) {
   (void)state;
-  const struct plm_point good = {1e6, 1e7, 6e13, 2.5, 1, 0, 0, "cell"};
+  const struct plm_point good = {1e6, 1e7, 6e13, 2.5, 1, 0, 0, "cell", 0, NULL, 0};
   struct plm_point bad[6] = {good, good, good, good, good, good};
   static const char *const names[6] = {"N (params)", "D (tokens)", "C (compute)", "loss", "weight", "budget"};
   bad[0].params = -1;
