@@ -8,13 +8,18 @@
 #include "base/memory.h"
 #include "law/akima.h"
 #include "law/asymmetric.h"
+#include "law/envelope.h"
 #include "law/huber.h"
 #include "law/lad.h"
 #include "law/mse.h"
 #include "law/parabola.h"
+#include "law/power.h"
+#include "law/repeat.h"
 #include "law/vp.h"
 
 static const struct plm_estimator ESTIMATORS[] = {
+    {"envelope", "the lowest learning curve at each compute", "sum of squared residuals of log N", PLM_RESAMPLE_NOISE,
+     plm_envelope_fit},
     {"parabola", "IsoFLOP parabolas of the loss in log N, one a budget", "sum of squared residuals of the loss",
      PLM_RESAMPLE_NOISE, plm_parabola_fit},
     {"akima", "IsoFLOP minima by Akima interpolation of log loss over log N",
@@ -30,6 +35,10 @@ static const struct plm_estimator ESTIMATORS[] = {
      plm_asymmetric_fit},
     {"vp", "L = E + A/N^alpha + B/D^beta by variable projection", "sum of squared residuals of the loss",
      PLM_RESAMPLE_CELLS, plm_vp_fit},
+    {"power", "the loss of the best model as E + A/C^gamma", "sum of squared residuals of the loss of the minima",
+     PLM_RESAMPLE_NOISE, plm_power_fit},
+    {"repeat", "E + A/N^alpha + B/D^beta where repeated tokens and excess size fade",
+     "sum of squared residuals of the loss", PLM_RESAMPLE_CELLS, plm_repeat_fit},
 };
 
 const struct plm_estimator *plm_estimators(size_t *count) {

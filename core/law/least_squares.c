@@ -24,9 +24,10 @@ static double project_out(double *v, const double *q, size_t rows) {
 /* Scales v to unit length; returns its length before. */
 static double normalise(double *v, size_t rows) {
   double length = sqrt(dot(v, v, rows));
+  double inverse = 1 / length; /* a division a row would cost more than all the rest */
   if (length > 0)
     for (size_t i = 0; i < rows; i++)
-      v[i] /= length;
+      v[i] *= inverse;
   return length;
 }
 

@@ -87,7 +87,7 @@ static int start_run(size_t index, unsigned worker, void *context, struct plm_er
 /* Finishes a candidate; its value is then that of the objective itself. */
 static void polish(struct candidate *candidate, const struct plm_objective_data *data) {
   struct smooth smooth = {data, MU_FIRST};
-  struct plm_newton newton = {newton_value, &smooth, N, NULL, NULL, 200};
+  struct plm_newton newton = {newton_value, &smooth, N, NULL, NULL, 1000};
   plm_newton_minimise(&newton, candidate->x);
   if (data->objective.shape == PLM_OBJECTIVE_ABSOLUTE)
     for (newton.iterations = 40; smooth.mu > MU_LAST;) {

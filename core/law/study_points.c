@@ -1,5 +1,6 @@
 #include "law/study_points.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,10 @@
 #include "study/study.h"
 #include "train/cell.h"
 #include "train/runfile.h"
+
+#define CURVE_POINTS 400
+#define CURVE_STEPS_MIN 20
+#define CURVE_EVALUATIONS_MIN 8
 
 static double chosen_loss(const struct plm_run_figures *f, enum plm_points_loss loss) {
   switch (loss) {
@@ -28,6 +33,68 @@ static double chosen_count(const struct plm_run_figures *f, enum plm_points_coun
   return count == PLM_POINTS_TOTAL ? f->n_total : count == PLM_POINTS_HEAD ? f->n_with_head : f->n_layers_only;
 }
 
+/* The smoothed training loss about step i: the mean over the rows of a window of 5 % of i on either side, as far as
+ * there are as many steps on both. sums: of loss * rows and of rows, before each step. */
+static double smoothed_at(const struct plm_curve *curve, const double *losses, const double *rows, size_t i) {
+  size_t half = i / 20, after = curve->steps - 1 - i;
+  half = half < after ? half : after;
+  size_t low = i - half, high = i + half + 1;
+  return (losses[high] - losses[low]) / (rows[high] - rows[low]);
+}
+
+/* About CURVE_POINTS values, evenly spaced in the logarithm of the step. */
+static int train_curve(struct plm_points *out, struct plm_point *point, const struct plm_curve *curve, int mask,
+                       struct plm_error *err) {
+  struct plm_point_curve *made = NULL;
+  size_t steps = curve->steps, count = 0;
+  if (steps < CURVE_STEPS_MIN)
+    return 0;
+  double *losses = plm_memory_zeroed(steps + 1, 2 * sizeof *losses), *rows = losses + steps + 1;
+  if (!losses)
+    return plm_error_memory(err, "the learning curves");
+  for (size_t i = 0; i < steps; i++) {
+    double n = curve->columns[mask ? PLM_CURVE_MASKED : PLM_CURVE_SELECTED][i];
+    rows[i + 1] = rows[i] + n;
+    losses[i + 1] = losses[i] + (n > 0 ? n * curve->columns[mask ? PLM_CURVE_LOSS_MASK : PLM_CURVE_LOSS_ALL][i] : 0);
+  }
+  int code = plm_points_add_curve(out, &made, CURVE_POINTS, err);
+  for (size_t k = 0, last = 0; !code && k < CURVE_POINTS; k++) {
+    size_t i = (size_t)(exp(log((double)steps) * ((double)k + 1) / CURVE_POINTS) + 0.5);
+    i = i > steps ? steps - 1 : i - 1;
+    double loss = smoothed_at(curve, losses, rows, i);
+    if ((k > 0 && i <= last) || !(isfinite(loss) && loss > 0))
+      continue;
+    last = i;
+    made->tokens[count] = curve->columns[PLM_CURVE_TOKENS][i];
+    made->loss[count++] = loss;
+  }
+  free(losses);
+  if (!code && count >= 2) {
+    made->count = count;
+    point->curve = made;
+  }
+  return code;
+}
+
+static int valid_curve(struct plm_points *out, struct plm_point *point, const struct plm_curve *curve, int mask,
+                       struct plm_error *err) {
+  struct plm_point_curve *made = NULL;
+  if (curve->evaluation_count < CURVE_EVALUATIONS_MIN) {
+    out->curves_absent = "the validation loss was measured fewer than 8 times in a run: fit a training loss (--loss "
+                         "train_mask), or evaluate more often";
+    return 0;
+  }
+  int code = plm_points_add_curve(out, &made, curve->evaluation_count, err);
+  if (code)
+    return code;
+  for (size_t i = 0; i < curve->evaluation_count; i++) {
+    made->tokens[i] = curve->evaluations[i].tokens;
+    made->loss[i] = mask ? curve->evaluations[i].loss_mask : curve->evaluations[i].loss_all;
+  }
+  point->curve = made;
+  return 0;
+}
+
 static int add_run(struct plm_points *out, const struct plm_run *run, const struct plm_points_choice *choice,
                    struct plm_error *err) {
   const struct plm_run_figures *f = &run->figures;
@@ -40,7 +107,11 @@ static int add_run(struct plm_points *out, const struct plm_run *run, const stru
   snprintf(point.label, sizeof point.label, "cell %s", run->cell_id);
   if (strcmp(run->status, "done"))
     return plm_points_leave_out(out, point.label, run->status, err);
-  return plm_points_add(out, &point, err);
+  point.unique = f->tokens_unique;
+  int mask = choice->loss == PLM_POINTS_VALID_MASK || choice->loss == PLM_POINTS_TRAIN_MASK;
+  int train = choice->loss == PLM_POINTS_TRAIN_MASK || choice->loss == PLM_POINTS_TRAIN_ALL;
+  int code = (train ? train_curve : valid_curve)(out, &point, &run->curve, mask, err);
+  return code ? code : plm_points_add(out, &point, err);
 }
 
 static int add_cell(struct plm_points *out, const struct plm_study *study, const struct plm_cell *cell,

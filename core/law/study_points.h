@@ -24,8 +24,9 @@ struct plm_points_choice {
 /*
  * Appends one point for every done run of the study that the INI file ini describes; runs that are not done, diverged
  * or were refused by the plan are left out with that rule. budget is the planned one only where C means what the plan
- * meant (layers, 6ND); otherwise it is 0: runs of one 6ND budget are not of one budget by another count. PLM_E_USAGE
- * for a study file with errors, PLM_E_DAMAGED for a run file that is. *out is to be released either way.
+ * meant (layers, 6ND); otherwise it is 0: runs of one 6ND budget are not of one budget by another count. Each has its
+ * learning curve: training loss smoothed over 5 % of the steps to either side, or the evaluations if there are 8.
+ * PLM_E_USAGE for a study file with errors, PLM_E_DAMAGED for a run file that is. *out is to be released either way.
  */
 int plm_points_from_study(struct plm_points *out, const char *ini, const struct plm_points_choice *choice,
                           struct plm_error *err);

@@ -143,23 +143,48 @@ static void grid_column_fill(struct grid_column *out, const struct problem *p, c
   out->square = dot(out->values, out->values, p->rows);
 }
 
-/* The objective less a constant, from the normal equations: exact enough to rank the grid. Where E, A and B are not all
- * positive, from least squares that keeps them so. */
-static double grid_value(const struct problem *p, const struct grid_column *size, const struct grid_column *data,
-                         double constant) {
-  double cross = dot(size->values, data->values, p->rows);
+/* The objective less its value at a constant loss, by two columns, unless a coefficient is negative:
+ * then INFINITY. *fitted: what the columns put into the mean. */
+static double pair_value(double *fitted, const struct grid_column *size, const struct grid_column *data, double cross) {
   double determinant = size->square * data->square - cross * cross;
   double A = (size->with_y * data->square - data->with_y * cross) / determinant;
   double B = (data->with_y * size->square - size->with_y * cross) / determinant;
-  if (determinant > 1e-12 * size->square * data->square && A > 0 && B > 0 &&
-      p->mean_y - A * size->mean - B * data->mean > 0)
-    return -(A * size->with_y + B * data->with_y);
-  double c[3];
-  for (size_t i = 0; i < p->rows; i++) {
-    p->size[i] = size->values[i] + p->root[i] * size->mean;
-    p->data[i] = data->values[i] + p->root[i] * data->mean;
-  }
-  return project(c, p) - constant;
+  *fitted = A * size->mean + B * data->mean;
+  return determinant > 1e-12 * size->square * data->square && A >= 0 && B >= 0 ? -(A * size->with_y + B * data->with_y)
+                                                                               : INFINITY;
+}
+
+static double single_value(double *fitted, const struct grid_column *column) {
+  double A = column->with_y / column->square;
+  *fitted = A * column->mean;
+  return A >= 0 ? -A * column->with_y : INFINITY;
+}
+
+/* The column with its mean, for E = 0. */
+static struct grid_column whole(const struct grid_column *column, const struct problem *p) {
+  struct grid_column out = *column;
+  out.square += p->total * column->mean * column->mean;
+  out.with_y += p->total * column->mean * p->mean_y;
+  return out;
+}
+
+/* The objective less a constant, E, A, B >= 0, from the normal equations of every set of them that may be positive:
+ * exact enough to rank the grid. */
+static double grid_value(const struct problem *p, const struct grid_column *size, const struct grid_column *data) {
+  double cross = dot(size->values, data->values, p->rows), fitted, least = 0;
+  double value = pair_value(&fitted, size, data, cross);
+  if (isfinite(value) && fitted <= p->mean_y)
+    return value;
+  value = single_value(&fitted, size);
+  if (fitted <= p->mean_y)
+    least = fmin(least, value);
+  value = single_value(&fitted, data);
+  if (fitted <= p->mean_y)
+    least = fmin(least, value);
+  struct grid_column s = whole(size, p), d = whole(data, p);
+  double offset = p->total * p->mean_y * p->mean_y;
+  least = fmin(least, pair_value(&fitted, &s, &d, cross + p->total * size->mean * data->mean) + offset);
+  return fmin(least, fmin(single_value(&fitted, &s), single_value(&fitted, &d)) + offset);
 }
 
 static int is_local_minimum(double value[GRID][GRID], int i, int j) {
@@ -176,10 +201,8 @@ struct start {
 
 /* The lowest local minima of the grid, best first; returns how many, at least 1. */
 static int grid_search(struct start starts[STARTS], const struct problem *p) {
-  double value[GRID][GRID], constant = 0;
+  double value[GRID][GRID];
   struct grid_column size[GRID], data[GRID];
-  for (size_t i = 0; i < p->rows; i++)
-    constant += (p->y[i] - p->root[i] * p->mean_y) * (p->y[i] - p->root[i] * p->mean_y);
   for (int i = 0; i < GRID; i++) {
     size[i].values = p->grid + (size_t)i * p->rows;
     data[i].values = p->grid + (size_t)(GRID + i) * p->rows;
@@ -188,7 +211,7 @@ static int grid_search(struct start starts[STARTS], const struct problem *p) {
   }
   for (int i = 0; i < GRID; i++)
     for (int j = 0; j < GRID; j++)
-      value[i][j] = grid_value(p, &size[i], &data[j], constant);
+      value[i][j] = grid_value(p, &size[i], &data[j]);
   int count = 0;
   for (int i = 0; i < GRID; i++)
     for (int j = 0; j < GRID; j++) {
