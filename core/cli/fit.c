@@ -6,18 +6,20 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "cli/cli.h"
+#include "cli/fit_print.h"
 #include "law/bootstrap.h"
 #include "law/law.h"
 #include "law/points_csv.h"
 #include "law/study_points.h"
+#include "law/workers.h"
 #include "study/study.h"
 
 #define SEED 1
 
 struct arguments {
-  const char *source, *estimators, *bootstrap, *loss, *count, *flops;
+  const char *source, *estimators, *bootstrap, *threads, *loss, *count, *flops;
   char *at; /* all --at, comma-separated; owned */
-  int json, more, exhausted;
+  int json, verbose, more, exhausted;
 };
 
 static const char *const LOSSES[] = {"valid_mask", "valid_all", "train_mask", "train_all"};
@@ -25,10 +27,12 @@ static const char *const COUNTS[] = {"layers", "head", "total"};
 static const char *const FLOPS[] = {"6nd", "exact"};
 
 static const struct argp_option OPTIONS[] = {
-    {"estimator", 'e', "NAME[,NAME]|all", 0, "parabola, vp, or all that the data allow (default)", 0},
+    {"estimator", 'e', "NAME[,NAME]|all", 0, "which estimators; all (default): all that the data allow", 0},
     {"at", 'a', "COMPUTE", 0, "answer for this budget in FLOP too; a list, or more than once", 0},
     {"bootstrap", 'b', "N", 0, "draws for the intervals (default 200; 0: none)", 0},
-    {"json", 'j', NULL, 0, "print plmscale.fit/1", 0},
+    {"threads", 't', "N", 0, "threads to use (default: one a CPU); the result is the same", 0},
+    {"verbose", 'v', NULL, 0, "tell everything of every estimator", 0},
+    {"json", 'j', NULL, 0, "print " PLM_LAW_SCHEMA, 0},
     {"loss", 'l', "NAME", 0, "of a study: valid_mask (default), valid_all, train_mask, train_all", 1},
     {"count", 'n', "NAME", 0, "of a study: N is layers (default), head (with it), total (with the embedding)", 1},
     {"flops", 'f', "NAME", 0, "of a study: C is 6nd (default) or exact", 1},
@@ -52,6 +56,12 @@ static error_t argument_take(int key, char *text, struct argp_state *state) {
     return 0;
   case 'b':
     a->bootstrap = text;
+    return 0;
+  case 't':
+    a->threads = text;
+    return 0;
+  case 'v':
+    a->verbose = 1;
     return 0;
   case 'j':
     a->json = 1;
@@ -113,7 +123,7 @@ static int points_load(struct plm_points *out, const struct arguments *a, struct
 }
 
 static int options_read(struct plm_law_options *out, double **at, const struct arguments *a, struct plm_error *err) {
-  int64_t draws = 200;
+  int64_t draws = 200, threads = 0;
   int code = 0;
   if (!a->source || a->more)
     return plm_error_set(err, PLM_E_USAGE, "fit takes one STUDY.ini or POINTS.csv");
@@ -121,100 +131,18 @@ static int options_read(struct plm_law_options *out, double **at, const struct a
     return plm_error_memory(err, "the arguments");
   if (a->bootstrap && (code = plm_number_integer(&draws, a->bootstrap, err)))
     return code;
-  *out = (struct plm_law_options){.estimators = a->estimators, .draws = (size_t)draws, .seed = SEED};
+  if (a->threads && (code = plm_number_integer(&threads, a->threads, err)))
+    return code;
+  if (a->threads && (threads < 1 || threads > PLM_WORKERS_MAX))
+    return plm_error_set(err, PLM_E_USAGE, "--threads %s: 1 to %d", a->threads, PLM_WORKERS_MAX);
+  *out = (struct plm_law_options){
+      .estimators = a->estimators, .draws = (size_t)draws, .seed = SEED, .holdout = 1, .threads = (unsigned)threads};
   if (a->at && strchr(a->at, 'x')) /* a grid may hold shapes, a budget may not */
     return plm_error_set(err, PLM_E_USAGE, "--at \"%.40s\": budgets are numbers, in FLOP", a->at);
   if (a->at)
     code = plm_grid_parse(at, &out->at_count, a->at, err);
   out->at = *at;
   return code;
-}
-
-static const char *short_text(char out[32], double value) {
-  plm_number_short(out, 32, value);
-  return out;
-}
-
-static void exponent_print(const char *name, double value, const struct plm_interval *interval) {
-  printf("  %s ~ C^%.3f", name, value);
-  if (interval->known)
-    printf("  (95 %%: %.3f to %.3f)", interval->low, interval->high);
-  putchar('\n');
-}
-
-static void optimum_print(const struct plm_optimum *o) {
-  char n[32], d[32], low[32], high[32], range[72] = "-", loss[32] = "-";
-  if (o->params_interval.known)
-    snprintf(range, sizeof range, "%s to %s", short_text(low, o->params_interval.low),
-             short_text(high, o->params_interval.high));
-  if (isfinite(o->loss))
-    snprintf(loss, sizeof loss, "%.4f", o->loss);
-  printf("  %-11.4g %9s  %-20s %9s %8s%s\n", o->compute, short_text(n, o->params), range, short_text(d, o->tokens),
-         loss, o->extrapolated ? "  extrapolated" : "");
-}
-
-/* The answer in words, at the largest measured budget and at everything that was asked for. */
-static void answers_print(const struct plm_fit *fit, const struct plm_law *law, const struct plm_law_options *options) {
-  size_t largest = fit->optimum_count;
-  for (size_t i = 0; i < fit->optimum_count; i++)
-    if (fit->optimum[i].known && fit->optimum[i].compute <= law->compute_max * (1 + 1e-9))
-      largest = i;
-  for (size_t i = 0; i < fit->optimum_count; i++) {
-    const struct plm_optimum *o = &fit->optimum[i];
-    char n[32], d[32];
-    int asked = i == largest;
-    for (size_t k = 0; k < options->at_count; k++)
-      asked |= fabs(options->at[k] - o->compute) <= 1e-9 * o->compute;
-    if (o->known && asked)
-      printf("  at %.4g FLOP the best model has %s parameters and sees %s tokens%s\n", o->compute,
-             short_text(n, o->params), short_text(d, o->tokens), o->extrapolated ? " (extrapolated)" : "");
-  }
-}
-
-static const char *summary_of(const char *name) {
-  size_t count;
-  const struct plm_estimator *table = plm_estimators(&count);
-  for (size_t i = 0; i < count; i++)
-    if (!strcmp(table[i].name, name))
-      return table[i].summary;
-  return "";
-}
-
-static void fit_print(const struct plm_fit *fit, const struct plm_law *law, const struct plm_law_options *options) {
-  printf("\n%s: %s\n  %zu points, sum of squared residuals %.4g\n", fit->estimator, summary_of(fit->estimator),
-         fit->points, fit->objective);
-  if (fit->has_surface)
-    printf("  E %.5g  A %.5g  B %.5g  alpha %.4f  beta %.4f\n", fit->surface.E, fit->surface.A, fit->surface.B,
-           fit->surface.alpha, fit->surface.beta);
-  if (fit->has_exponents) {
-    exponent_print("N_opt", fit->a, &fit->a_interval);
-    exponent_print("D_opt", fit->b, &fit->b_interval);
-  }
-  printf("\n  %-11s %9s  %-20s %9s %8s\n", "budget", "N_opt", "95 % range", "D_opt", "loss");
-  for (size_t i = 0; i < fit->optimum_count; i++)
-    if (fit->optimum[i].known)
-      optimum_print(&fit->optimum[i]);
-  for (size_t i = 0; i < fit->refused_count; i++)
-    printf("  %-11.4g refused: %s\n", fit->refused[i].budget, fit->refused[i].reason);
-  putchar('\n');
-  answers_print(fit, law, options);
-  for (size_t i = 0; i < fit->notes.count; i++)
-    printf("  note: %s\n", fit->notes.lines[i]);
-}
-
-static void law_print(const struct plm_law *law, const struct plm_law_options *options) {
-  const struct plm_points *points = law->points;
-  printf("%s: %zu points, %zu left out\n", law->source, points->count, points->left_out_count);
-  for (size_t i = 0; i < points->left_out_count; i++)
-    printf("  left out: %s: %s\n", points->left_out[i].label, points->left_out[i].rule);
-  for (size_t i = 0; i < law->fit_count; i++)
-    fit_print(&law->fits[i], law, options);
-  for (size_t i = 0; i < law->failed_count; i++)
-    printf("\n%s: no fit: %s\n", law->failed[i].estimator, law->failed[i].reason);
-  if (law->warnings.count)
-    putchar('\n');
-  for (size_t i = 0; i < law->warnings.count; i++)
-    printf("warning: %s\n", law->warnings.lines[i]);
 }
 
 /* Prints also when nothing could be fitted: the reasons are the result then. */
@@ -224,7 +152,7 @@ static int law_show(const struct plm_law *law, const struct arguments *a, const 
   if (a->json)
     code = plm_cli_print_json(plm_law_json(law), err);
   else
-    law_print(law, options);
+    plm_fit_print(law, options, a->verbose || (a->estimators && strcmp(a->estimators, "all") != 0));
   if (!code && law->points->count == 0)
     code = plm_error_set(err, PLM_E_UNSUPPORTED, "%s: no points to fit, %zu left out", law->source,
                          law->points->left_out_count);
@@ -234,16 +162,22 @@ static int law_show(const struct plm_law *law, const struct arguments *a, const 
   return code;
 }
 
+/* What the verb does, and every estimator of the table. Static storage. */
+static const char *help_text(void) {
+  static char text[2400];
+  size_t count, used;
+  const struct plm_estimator *table = plm_estimators(&count);
+  used =
+      (size_t)snprintf(text, sizeof text, "%s",
+                       "Fits scaling laws to the finished runs of a study, or to a table with columns N, D, loss and, "
+                       "if there are, C, budget, weight, seed, unique, label.\vEstimators:\n");
+  for (size_t i = 0; i < count && used < sizeof text; i++)
+    used += (size_t)snprintf(text + used, sizeof text - used, "  %-11s %s\n", table[i].name, table[i].summary);
+  return text;
+}
+
 int plm_cli_fit(int argc, char **argv, struct plm_error *err) {
-  static const struct argp argp = {OPTIONS,
-                                   argument_take,
-                                   "STUDY.ini|POINTS.csv",
-                                   "Fits scaling laws to the finished runs of a study, or to a table with columns N, "
-                                   "D, loss and, if there are, C, budget, "
-                                   "weight, seed, label.",
-                                   NULL,
-                                   NULL,
-                                   NULL};
+  const struct argp argp = {OPTIONS, argument_take, "STUDY.ini|POINTS.csv", help_text(), NULL, NULL, NULL};
   struct arguments arguments = {0};
   struct plm_law_options options = {0};
   struct plm_points points = {0};

@@ -17,6 +17,8 @@
 #include "law/repeat.h"
 #include "law/vp.h"
 
+#define SAME 1e-9 /* values this close, as a share, are one */
+
 static const struct plm_estimator ESTIMATORS[] = {
     {"envelope", "the lowest learning curve at each compute", "sum of squared residuals of log N", PLM_RESAMPLE_NOISE,
      plm_envelope_fit},
@@ -30,15 +32,15 @@ static const struct plm_estimator ESTIMATORS[] = {
      PLM_RESAMPLE_CELLS, plm_lad_fit},
     {"mse", "E + A/N^alpha + B/D^beta, least squares from 4,500 starts", "sum of squared residuals of the loss",
      PLM_RESAMPLE_CELLS, plm_mse_fit},
-    {"asymmetric", "E + A/N^alpha + B/D^beta, predictions above the loss weigh ten times",
+    {"asymmetric", "E + A/N^alpha + B/D^beta, predictions above weigh ten times",
      "sum of absolute residuals of the loss, times 10 where the prediction is above", PLM_RESAMPLE_CELLS,
      plm_asymmetric_fit},
     {"vp", "L = E + A/N^alpha + B/D^beta by variable projection", "sum of squared residuals of the loss",
      PLM_RESAMPLE_CELLS, plm_vp_fit},
     {"power", "the loss of the best model as E + A/C^gamma", "sum of squared residuals of the loss of the minima",
      PLM_RESAMPLE_NOISE, plm_power_fit},
-    {"repeat", "E + A/N^alpha + B/D^beta where repeated tokens and excess size fade",
-     "sum of squared residuals of the loss", PLM_RESAMPLE_CELLS, plm_repeat_fit},
+    {"repeat", "as vp, and repeated tokens and excess size fade", "sum of squared residuals of the loss",
+     PLM_RESAMPLE_CELLS, plm_repeat_fit},
 };
 
 const struct plm_estimator *plm_estimators(size_t *count) {
@@ -61,13 +63,19 @@ static int task_check(const struct plm_fit_task *task, struct plm_error *err) {
   if (task->count < 3)
     return plm_error_set(err, PLM_E_UNSUPPORTED, "%zu point%s; no law can be had from fewer than 3", task->count,
                          task->count == 1 ? "" : "s");
-  double low = INFINITY, high = 0;
+  double loss[2] = {INFINITY, 0}, params[2] = {INFINITY, 0};
   for (size_t i = 0; i < task->count; i++) {
-    low = fmin(low, task->points[i].loss);
-    high = fmax(high, task->points[i].loss);
+    const struct plm_point *p = &task->points[i];
+    loss[0] = fmin(loss[0], p->loss);
+    loss[1] = fmax(loss[1], p->loss);
+    params[0] = fmin(params[0], p->params);
+    params[1] = fmax(params[1], p->params);
   }
-  if (high - low <= 1e-9 * low)
-    return plm_error_set(err, PLM_E_UNSUPPORTED, "all losses are equal (%.6g): nothing depends on N or D", low);
+  if (loss[1] - loss[0] <= SAME * loss[0])
+    return plm_error_set(err, PLM_E_UNSUPPORTED, "all losses are equal (%.6g): nothing depends on N or D", loss[0]);
+  if (params[1] - params[0] <= SAME * params[0])
+    return plm_error_set(err, PLM_E_UNSUPPORTED, "1 model size (%.6g parameters): there is nothing to compare it with",
+                         params[0]);
   return 0;
 }
 

@@ -116,8 +116,9 @@ struct plm_estimator {
   enum plm_resample resample;
   /*
    * Fills *out, which plm_fit_init made from the same task. PLM_E_UNSUPPORTED: these points do not allow it, err says
-   * why; *out then holds nothing but refused and left_out. Must be a pure function of the task. Called through
-   * plm_estimator_fit, so that the points are at least 3, each with possible values, of at least 2 losses.
+   * why; of *out only refused, left_out and basins then mean anything. Must be a pure function of the task. Called
+   * through plm_estimator_fit, so that the points are at least 3, each with possible values, of at least 2 losses and
+   * 2 sizes.
    */
   int (*fit)(struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err);
 };

@@ -103,26 +103,34 @@ static int outside(double value, double low, double high) {
   return value < low * (1 - 1e-6) || value > high * (1 + 1e-6);
 }
 
-/* Marks what lies outside the measurements, and says by how much. */
+/* Which of C, N_opt, D_opt lies outside the measurements: bits 1, 2, 4. */
+static int outside_find(const struct plm_optimum *o, const struct plm_law *law) {
+  return o->known ? outside(o->compute, law->compute_min, law->compute_max) +
+                        2 * outside(o->params, law->params_min, law->params_max) +
+                        4 * outside(o->tokens, law->tokens_min, law->tokens_max)
+                  : 0;
+}
+
+/* Marks what lies outside the measurements, and says so in one note for each kind. */
 static int extrapolation_mark(struct plm_fit *fit, const struct plm_law *law, struct plm_error *err) {
-  for (size_t i = 0; i < fit->optimum_count; i++) {
-    struct plm_optimum *o = &fit->optimum[i];
-    int compute = outside(o->compute, law->compute_min, law->compute_max);
-    int params = outside(o->params, law->params_min, law->params_max);
-    int tokens = outside(o->tokens, law->tokens_min, law->tokens_max);
-    if (!o->known || !(compute || params || tokens))
-      continue;
-    o->extrapolated = 1;
-    int code =
-        plm_notes_add(&fit->notes, err,
-                      "extrapolated at %.6g FLOP:%s%s%s outside what was measured (C %.3g to %.3g, N %.3g to %.3g, "
-                      "D %.3g to %.3g)",
-                      o->compute, compute ? " C" : "", params ? " N_opt" : "", tokens ? " D_opt" : "", law->compute_min,
-                      law->compute_max, law->params_min, law->params_max, law->tokens_min, law->tokens_max);
-    if (code)
-      return code;
+  int code = 0;
+  for (size_t i = 0; i < fit->optimum_count; i++)
+    fit->optimum[i].extrapolated = outside_find(&fit->optimum[i], law) != 0;
+  for (int kind = 1; !code && kind < 8; kind++) {
+    char list[160] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < fit->optimum_count && used < sizeof list; i++)
+      if (outside_find(&fit->optimum[i], law) == kind)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.6g", used ? ", " : "", fit->optimum[i].compute);
+    if (used)
+      code = plm_notes_add(&fit->notes, err,
+                           "extrapolated at %s FLOP:%s%s%s outside what was measured (C %.3g to %.3g, N %.3g to %.3g, "
+                           "D %.3g to %.3g)",
+                           list, kind & 1 ? " C" : "", kind & 2 ? " N_opt" : "", kind & 4 ? " D_opt" : "",
+                           law->compute_min, law->compute_max, law->params_min, law->params_max, law->tokens_min,
+                           law->tokens_max);
   }
-  return 0;
+  return code;
 }
 
 /* Intervals and held-out budgets of a fit that was found. */

@@ -8,6 +8,7 @@
 #include "law/noise.h"
 
 #define PLM_LAW_SCHEMA "plmscale.fit/2"
+#define PLM_LAW_MAIN "vp"        /* the estimator to believe where only one can be named */
 #define PLM_LAW_DISAGREEMENT 0.3 /* decades of N_opt between estimators that are worth a warning */
 
 struct plm_law_options {

@@ -7,7 +7,6 @@
 #include "base/memory.h"
 
 #define N PLM_OBJECTIVE_UNKNOWNS
-#define LN_E_MIN (-60) /* an E of 0 has no logarithm */
 
 int plm_objective_data_create(struct plm_objective_data *out, const struct plm_objective *objective,
                               const struct plm_fit_task *task, struct plm_error *err) {
@@ -121,12 +120,12 @@ void plm_objective_predict(double *out, const double *x, const struct plm_object
 }
 
 struct plm_surface plm_objective_surface(const double *x, const struct plm_objective_data *data) {
-  return (struct plm_surface){x[0] <= LN_E_MIN ? 0 : exp(x[0]), exp(x[1] + x[3] * data->mean_n),
+  return (struct plm_surface){x[0] <= PLM_OBJECTIVE_LN_E_MIN ? 0 : exp(x[0]), exp(x[1] + x[3] * data->mean_n),
                               exp(x[2] + x[4] * data->mean_d), x[3], x[4]};
 }
 
 void plm_objective_unknowns(double *x, const struct plm_surface *s, const struct plm_objective_data *data) {
-  x[0] = fmax(log(s->E), LN_E_MIN);
+  x[0] = fmax(log(s->E), PLM_OBJECTIVE_LN_E_MIN);
   x[1] = log(s->A) - s->alpha * data->mean_n;
   x[2] = log(s->B) - s->beta * data->mean_d;
   x[3] = s->alpha;

@@ -5,6 +5,7 @@
 #include "law/parametric.h"
 
 #define PLM_OBJECTIVE_UNKNOWNS 5 /* e, a, b, alpha, beta of parametric.h, N and D in units of their geometric means */
+#define PLM_OBJECTIVE_LN_E_MIN (-60.0) /* an E of 0 has no logarithm */
 
 struct plm_objective_data {
   struct plm_objective objective;

@@ -13,11 +13,15 @@
 
 #define N PLM_OBJECTIVE_UNKNOWNS
 #define PADDED 8        /* libLBFGS built for SSE wants a multiple of 8 */
-#define POLISHED 128    /* candidates that are finished; the rest count as starts that ended elsewhere */
-#define SAME_STEP 1e-5  /* ln L within this at every point before finishing: one candidate */
-#define SAME_BASIN 1e-6 /* and after: one basin */
+#define POLISHED 128    /* candidates that go on by Newton's method; the rest stopped on plateaus */
+#define SAME_STEP 1e-5  /* ln L within this at every point: one candidate */
+#define SAME_BASIN 1e-6 /* and after Newton's method: one basin */
+#define NEWTON_FIRST 40
+#define NEWTON_LAST 1000
+#define FLOOR_SURE (-1) /* a floor of over e^-1 nats is not on its way to 0 */
 #define MU_FIRST 1e-3   /* rounding of corners during the search */
 #define MU_LAST 1e-12
+#define MU_ITERATIONS 300
 #define DRAW_BASINS 3 /* of the whole fit, from which a draw starts */
 
 struct candidate {
@@ -72,7 +76,7 @@ static int start_run(size_t index, unsigned worker, void *context, struct plm_er
   lbfgs_parameter_t parameters;
   (void)worker, (void)err;
   lbfgs_parameter_init(&parameters);
-  parameters.max_iterations = 150;
+  parameters.max_iterations = 80;
   parameters.epsilon = 1e-6;
   parameters.past = 4;
   parameters.delta = 1e-6;
@@ -84,14 +88,14 @@ static int start_run(size_t index, unsigned worker, void *context, struct plm_er
   return 0;
 }
 
-/* Finishes a candidate; its value is then that of the objective itself. */
-static void polish(struct candidate *candidate, const struct plm_objective_data *data) {
+/* Goes on with a candidate by Newton's method; its value is then that of the objective itself. */
+static void polish(struct candidate *candidate, const struct plm_objective_data *data, size_t iterations) {
   struct smooth smooth = {data, MU_FIRST};
-  struct plm_newton newton = {newton_value, &smooth, N, NULL, NULL, 1000};
+  struct plm_newton newton = {newton_value, &smooth, N, NULL, NULL, iterations};
   plm_newton_minimise(&newton, candidate->x);
   if (data->objective.shape == PLM_OBJECTIVE_ABSOLUTE)
-    for (newton.iterations = 40; smooth.mu > MU_LAST;) {
-      smooth.mu *= 0.1;
+    for (newton.iterations = iterations < MU_ITERATIONS ? iterations : MU_ITERATIONS; smooth.mu > MU_LAST;) {
+      smooth.mu *= 0.25;
       plm_newton_minimise(&newton, candidate->x);
     }
   candidate->value = plm_objective_evaluate(NULL, NULL, candidate->x, data, 0);
@@ -109,66 +113,112 @@ static double distance(const double *a, const double *b, size_t count) {
   return largest;
 }
 
-struct basins {
-  struct candidate list[POLISHED];
-  size_t starts[POLISHED], count;
-  double *predicted, *before; /* [POLISHED][rows]: of each basin, finished and as first found */
-  double *trial;              /* [rows] */
+struct basin {
+  struct candidate best;
+  size_t starts;
+  double *before, *predicted; /* [rows] ln L of the candidate it came from, and of best */
 };
 
-/* The basin whose predictions are within tolerance of those in trial; count when there is none. */
-static size_t basin_find(const struct basins *basins, const double *predicted, double tolerance, size_t rows) {
+struct basins {
+  struct basin list[POLISHED];
+  size_t count;
+  double *trial; /* [rows] */
+};
+
+/* The basin, of the first count, whose predictions are within tolerance of those in trial; count when there is none. */
+static size_t basin_find(const struct basins *basins, size_t count, double tolerance, size_t rows) {
   size_t i = 0;
-  while (i < basins->count && distance(predicted + i * rows, basins->trial, rows) > tolerance)
+  while (i < count && distance(basins->list[i].predicted, basins->trial, rows) > tolerance &&
+         (tolerance <= SAME_BASIN || distance(basins->list[i].before, basins->trial, rows) > tolerance))
     i++;
   return i;
 }
 
+static void basin_meet(struct basin *basin, const struct candidate *candidate, size_t starts) {
+  basin->starts += starts;
+  if (candidate->value < basin->best.value)
+    basin->best = *candidate;
+}
+
 /* Candidates, best first, into basins. */
-static void basins_sort_out(struct basins *basins, const struct candidate *found, size_t count,
-                            const struct plm_objective_data *data) {
+static void basins_collect(struct basins *basins, const struct candidate *found, size_t count,
+                           const struct plm_objective_data *data) {
   size_t rows = data->rows, polished = 0;
   for (size_t i = 0; i < count && isfinite(found[i].value); i++) {
     struct candidate candidate = found[i];
     plm_objective_predict(basins->trial, candidate.x, data);
-    size_t at = basin_find(basins, basins->before, SAME_STEP, rows);
-    if (at == basins->count)
-      at = basin_find(basins, basins->predicted, SAME_STEP, rows);
-    if (at == basins->count && polished < POLISHED) {
-      memcpy(basins->before + at * rows, basins->trial, rows * sizeof *basins->trial);
-      polish(&candidate, data);
-      polished++;
-      plm_objective_predict(basins->trial, candidate.x, data);
-      at = basin_find(basins, basins->predicted, SAME_BASIN, rows);
-      if (at == basins->count) {
-        memcpy(basins->predicted + at * rows, basins->trial, rows * sizeof *basins->trial);
-        basins->list[basins->count++] = candidate;
-      } else if (candidate.value < basins->list[at].value) {
-        basins->list[at] = candidate;
-      }
+    size_t at = basin_find(basins, basins->count, SAME_STEP, rows);
+    if (at < basins->count) {
+      basins->list[at].starts++;
+      continue;
     }
-    if (at < basins->count)
-      basins->starts[at]++;
+    if (polished++ == POLISHED)
+      break;
+    struct basin *new = &basins->list[at];
+    memcpy(new->before, basins->trial, rows * sizeof *new->before);
+    polish(&candidate, data, NEWTON_FIRST);
+    plm_objective_predict(basins->trial, candidate.x, data);
+    at = basin_find(basins, basins->count, SAME_BASIN, rows);
+    if (at < basins->count) {
+      basin_meet(&basins->list[at], &candidate, 1);
+      continue;
+    }
+    memcpy(new->predicted, basins->trial, rows * sizeof *new->predicted);
+    new->best = candidate;
+    new->starts = 1;
+    basins->count++;
   }
 }
 
 static int basin_order(const void *a, const void *b) {
-  double x = ((const struct plm_basin *)a)->objective, y = ((const struct plm_basin *)b)->objective;
+  double x = ((const struct basin *)a)->best.value, y = ((const struct basin *)b)->best.value;
   return (x > y) - (x < y);
 }
 
-/* The best basins into *out. */
+/* Downhill to the end, from where the candidate is and from where its floor is gone: a valley that leads to E = 0 has
+ * no end in ln E. */
+static void finish(struct candidate *candidate, const struct plm_objective_data *data) {
+  polish(candidate, data, NEWTON_LAST);
+  if (candidate->x[0] > FLOOR_SURE)
+    return;
+  struct candidate without_floor = *candidate;
+  without_floor.x[0] = PLM_OBJECTIVE_LN_E_MIN;
+  polish(&without_floor, data, NEWTON_LAST);
+  if (without_floor.value < candidate->value)
+    *candidate = without_floor;
+}
+
+/* The best basins get all the iterations they need, which makes one of those that were on the way to the same place. */
+static void basins_finish(struct basins *basins, const struct plm_objective_data *data) {
+  size_t kept = 0;
+  qsort(basins->list, basins->count, sizeof *basins->list, basin_order);
+  for (size_t i = 0; i < basins->count && i < PLM_PARAMETRIC_BASINS; i++) {
+    struct basin basin = basins->list[i];
+    finish(&basin.best, data);
+    plm_objective_predict(basins->trial, basin.best.x, data);
+    size_t at = basin_find(basins, kept, SAME_BASIN, data->rows);
+    if (at < kept) {
+      basin_meet(&basins->list[at], &basin.best, basin.starts);
+      continue;
+    }
+    memcpy(basin.predicted, basins->trial, data->rows * sizeof *basin.predicted);
+    basins->list[i] = basins->list[kept];
+    basins->list[kept++] = basin;
+  }
+  basins->count = kept;
+  qsort(basins->list, kept, sizeof *basins->list, basin_order);
+}
+
 static int basins_keep(struct plm_fit *out, const struct basins *basins, const struct plm_objective_data *data,
                        struct plm_error *err) {
   void *rows = out->basins;
   if (plm_memory_grow(&rows, &out->basin_capacity, basins->count, sizeof *out->basins))
     return plm_error_memory(err, "the basins of a fit");
   out->basins = rows;
+  out->basin_count = basins->count;
   for (size_t i = 0; i < basins->count; i++)
-    out->basins[i] =
-        (struct plm_basin){plm_objective_surface(basins->list[i].x, data), basins->list[i].value, basins->starts[i]};
-  qsort(out->basins, basins->count, sizeof *out->basins, basin_order);
-  out->basin_count = basins->count < PLM_PARAMETRIC_BASINS ? basins->count : PLM_PARAMETRIC_BASINS;
+    out->basins[i] = (struct plm_basin){plm_objective_surface(basins->list[i].best.x, data), basins->list[i].best.value,
+                                        basins->list[i].starts};
   return 0;
 }
 
@@ -206,19 +256,23 @@ static int basins_search(struct plm_fit *out, struct search *search, const struc
   int code = again ? basins_again(search, task->from, &count, err) : starts_run(search, task, err);
   if (code)
     return code;
+  size_t room = again ? count : POLISHED;
   struct basins *basins = plm_memory_zeroed(1, sizeof *basins);
-  double *room = plm_memory_zeroed(rows, ((again ? 2 * DRAW_BASINS : 2 * POLISHED) + 1) * sizeof *room);
-  if (basins && room) {
-    basins->trial = room;
-    basins->predicted = room + rows;
-    basins->before = room + (1 + (again ? DRAW_BASINS : POLISHED)) * rows;
-    basins_sort_out(basins, search->found, count, &search->data);
+  double *values = plm_memory_zeroed(rows, (2 * room + 1) * sizeof *values);
+  if (basins && values) {
+    basins->trial = values;
+    for (size_t i = 0; i < room; i++) {
+      basins->list[i].before = values + (1 + 2 * i) * rows;
+      basins->list[i].predicted = values + (2 + 2 * i) * rows;
+    }
+    basins_collect(basins, search->found, count, &search->data);
+    basins_finish(basins, &search->data);
     code = basins_keep(out, basins, &search->data, err);
   } else {
     code = plm_error_memory(err, "the basins of a fit");
   }
   free(basins);
-  free(room);
+  free(values);
   return code;
 }
 

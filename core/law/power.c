@@ -139,10 +139,6 @@ int plm_power_fit(struct plm_fit *out, const struct plm_fit_task *task, struct p
     out->points = count = vertices_from_points(vertices, task);
     code = plm_notes_add(&out->notes, err, "no two points share a budget: each is taken as the best of its own");
   }
-  for (size_t i = 0; i < task->count; i++)
-    room[i] = task->points[i].params;
-  if (!code && plm_points_distinct(room, task->count) < 2)
-    code = plm_error_set(err, PLM_E_UNSUPPORTED, "1 model size: none of them is the best of others");
   if (!code && count < 3)
     code = plm_error_set(err, PLM_E_UNSUPPORTED, "%zu budget%s with an interior minimum; a power law needs at least 3",
                          count, count == 1 ? "" : "s");

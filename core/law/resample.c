@@ -69,6 +69,14 @@ static void times_draw(uint32_t *times, const struct plm_strata *strata, size_t 
   }
 }
 
+/* How much wider than the normal's the 95 % range of Student's t is, whose part it is that sigma itself was estimated:
+ * Cornish and Fisher's expansion in 1/freedom. */
+static double student_factor(double freedom) {
+  const double z = 1.959963984540054, z2 = z * z;
+  return 1 + (z2 + 1) / (4 * freedom) + ((5 * z2 + 16) * z2 + 3) / (96 * freedom * freedom) +
+         (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * freedom * freedom * freedom);
+}
+
 static struct plm_point noisy(const struct plm_point *point, double shift) {
   struct plm_point p = *point;
   shift /= sqrt(p.weight);
@@ -85,6 +93,7 @@ size_t plm_sample_draw(struct plm_sample *sample, const struct plm_strata *strat
   if (known)
     plm_rng_normal(sample->normal, task->count, 1, bootstrap->seed, PLM_RNG_BOOT, draw, 1);
   if (known && resample == PLM_RESAMPLE_NOISE) {
+    sigma *= student_factor((double)bootstrap->noise.freedom);
     for (; count < task->count; count++)
       sample->points[count] = noisy(&task->points[count], sigma * (double)sample->normal[count]);
     return count;

@@ -79,10 +79,19 @@ static int terms_check(const struct plm_surface *s, const struct ranges *r, stru
       n_absent ? "N" : "D");
 }
 
+static int exponent_note(struct plm_fit *out, const char *name, double exponent, struct plm_error *err) {
+  if (exponent > PLM_SURFACE_EXPONENT_MIN * (1 + 1e-6) && exponent < PLM_SURFACE_EXPONENT_MAX * (1 - 1e-6))
+    return 0;
+  return plm_notes_add(&out->notes, err, "%s is %.3g: these points do not determine it (a law has %g to %g)", name,
+                       exponent, PLM_SURFACE_EXPONENT_MIN, PLM_SURFACE_EXPONENT_MAX);
+}
+
 static int notes_fill(struct plm_fit *out, const struct plm_surface *s, const struct ranges *r, size_t points,
                       struct plm_error *err) {
-  int code = 0;
-  if (s->E <= EFFECT_MIN * r->loss_low)
+  int code = exponent_note(out, "alpha", s->alpha, err);
+  if (!code)
+    code = exponent_note(out, "beta", s->beta, err);
+  if (!code && s->E <= EFFECT_MIN * r->loss_low)
     code = plm_notes_add(&out->notes, err, "E stopped at 0: these points show no floor of the loss");
   if (!code && fabs(r->correlation) > 0.999)
     code = plm_notes_add(

@@ -9,6 +9,8 @@
 #include "law/estimator.h"
 
 #define PLM_SURFACE_POINTS_MIN 6
+#define PLM_SURFACE_EXPONENT_MIN 0.01 /* alpha and beta outside are noted; vp does not search there */
+#define PLM_SURFACE_EXPONENT_MAX 2.0
 
 double plm_surface_loss(const struct plm_surface *surface, double params, double tokens);
 

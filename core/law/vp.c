@@ -109,7 +109,7 @@ static int problem_create(struct problem *out, const struct plm_fit_task *task, 
 }
 
 static double grid_exponent(int i) {
-  return PLM_VP_EXPONENT_MIN * pow(PLM_VP_EXPONENT_MAX / PLM_VP_EXPONENT_MIN, i / (double)(GRID - 1));
+  return PLM_SURFACE_EXPONENT_MIN * pow(PLM_SURFACE_EXPONENT_MAX / PLM_SURFACE_EXPONENT_MIN, i / (double)(GRID - 1));
 }
 
 /* Four sums at a time: one would wait for itself. */
@@ -228,8 +228,8 @@ static int grid_search(struct start starts[STARTS], const struct problem *p) {
 
 /* From a start to a minimum, into x; returns the value there. */
 static double refine(double x[2], struct problem *p) {
-  const double low[2] = {log(PLM_VP_EXPONENT_MIN), log(PLM_VP_EXPONENT_MIN)};
-  const double high[2] = {log(PLM_VP_EXPONENT_MAX), log(PLM_VP_EXPONENT_MAX)};
+  const double low[2] = {log(PLM_SURFACE_EXPONENT_MIN), log(PLM_SURFACE_EXPONENT_MIN)};
+  const double high[2] = {log(PLM_SURFACE_EXPONENT_MAX), log(PLM_SURFACE_EXPONENT_MAX)};
   struct plm_newton newton = {objective_newton, p, 2, low, high, 60};
   struct plm_simplex simplex = {objective, p, 2, low, high, 0, 1e-13, 600};
   double value = plm_newton_minimise(&newton, x), gradient[2], c[3];
@@ -263,14 +263,6 @@ static double surface_fit(struct plm_surface *out, struct problem *p) {
   return value;
 }
 
-static int edge_note(struct plm_fit *out, const char *name, double exponent, struct plm_error *err) {
-  double edge = exponent < 1 ? PLM_VP_EXPONENT_MIN : PLM_VP_EXPONENT_MAX;
-  if (fabs(log(exponent / edge)) > 1e-6)
-    return 0;
-  return plm_notes_add(&out->notes, err, "%s stopped at the edge of the search, %g: these points do not determine it",
-                       name, edge);
-}
-
 int plm_vp_fit(struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err) {
   struct problem p = {0};
   struct plm_surface surface;
@@ -279,7 +271,5 @@ int plm_vp_fit(struct plm_fit *out, const struct plm_fit_task *task, struct plm_
     return code;
   out->objective = surface_fit(&surface, &p);
   free(p.root);
-  if ((code = edge_note(out, "alpha", surface.alpha, err)) || (code = edge_note(out, "beta", surface.beta, err)))
-    return code;
   return plm_surface_accept(out, &surface, task, err);
 }

@@ -10,9 +10,6 @@
 
 #include "law/surface.h"
 
-#define PLM_VP_EXPONENT_MIN 0.01
-#define PLM_VP_EXPONENT_MAX 2.0
-
 /* A row of the table in estimator.c. Refuses fewer than 6 points, 3 sizes or 3 token counts, and a best surface without
  * a size or data term, which has no optimum. */
 int plm_vp_fit(struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err);

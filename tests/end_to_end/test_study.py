@@ -157,7 +157,7 @@ def check_law(test):
     study = test.study("law.ini", grid={"sizes": "1x8x2, 1x16x2, 1x32x2", "tokens": "4096, 8192, 16384"}, train={"lr": "4e-3"})
     test.run("run", study)
     fit = json.loads(test.run("fit", study, "--json", "--bootstrap", "0").out)
-    test.equal(fit["schema"], "plmscale.fit/1", "schema of the fit")
+    test.equal(fit["schema"], "plmscale.fit/2", "schema of the fit")
     laws = {law["estimator"]: law for law in fit["fits"]}
     test.check("vp" in laws, f"a surface is fitted: {fit}")
     law = laws["vp"]

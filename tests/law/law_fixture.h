@@ -54,6 +54,15 @@ static inline void isoflop_add(struct plm_points *points, const struct surface *
   }
 }
 
+/* Sizes 1e6 to 1e10 times token counts 1e8 to 1e12. */
+static inline void grid_points_add(struct plm_points *points, const struct surface *s, size_t sizes, size_t tokens) {
+  for (size_t i = 0; i < sizes; i++)
+    for (size_t j = 0; j < tokens; j++) {
+      double n = 1e6 * pow(1e4, (double)i / (double)(sizes - 1)), d = 1e8 * pow(1e4, (double)j / (double)(tokens - 1));
+      point_add(points, n, d, surface_loss(s, n, d));
+    }
+}
+
 /* Fits, or fails the test. */
 static inline struct plm_law *law_of(struct plm_points *points, const char *estimators, size_t draws) {
   struct plm_law_options options = {.estimators = estimators, .draws = draws, .seed = 1};

@@ -125,7 +125,7 @@ static void test_bootstrap__draws_as_many_from_each_budget_as_it_has(void **stat
   plm_fit_fini(&fit);
   plm_points_fini(&points);
   for (int i = 0; i < 8; i++) /* no budget has three points: one stratum */
-    point_add(&points, 1e4, 1e6 * pow(2, i / 2), 2.5 - 0.01 * i);
+    point_add(&points, 1e4 + 1e4 * (i % 2), 1e6 * pow(2, i) / (1 + i % 2), 2.5 - 0.01 * i);
   watch_run(&fit, &points, 5);
   assert_true(watch.least == 1 && watch.most > 4);
   plm_fit_fini(&fit);

@@ -4,15 +4,6 @@
 
 static const double BUDGETS[4] = {1e18, 1e19, 1e20, 1e21};
 
-/* Sizes 1e6 to 1e10 times token counts 1e8 to 1e12. */
-static void grid_add(struct plm_points *points, const struct surface *s, size_t sizes, size_t tokens) {
-  for (size_t i = 0; i < sizes; i++)
-    for (size_t j = 0; j < tokens; j++) {
-      double n = 1e6 * pow(1e4, (double)i / (double)(sizes - 1)), d = 1e8 * pow(1e4, (double)j / (double)(tokens - 1));
-      point_add(points, n, d, surface_loss(s, n, d));
-    }
-}
-
 static void assert_surface(const struct plm_fit *fit, const struct surface *s, double relative) {
   assert_close(fit->surface.E, s->E, relative);
   assert_close(fit->surface.A, s->A, relative);
@@ -32,7 +23,7 @@ static void test_vp__recovers_published_surfaces_without_noise(void **state) {
   };
   for (size_t i = 0; i < sizeof surfaces / sizeof *surfaces; i++) {
     struct plm_points points = {0};
-    grid_add(&points, &surfaces[i], 16, 8);
+    grid_points_add(&points, &surfaces[i], 16, 8);
     assert_int_equal(points.count, 128);
     struct plm_law *law = law_of(&points, "vp", 0);
     assert_int_equal(law->fit_count, 1);
@@ -104,8 +95,8 @@ static void test_vp__an_exponent_at_the_edge_is_reported(void **state) {
       point_add(&points, n, d, surface_loss(&steep, n, d));
     }
   struct plm_law *law = law_of(&points, "vp", 0);
-  assert_close(law->fits[0].surface.alpha, PLM_VP_EXPONENT_MAX, 1e-9);
-  assert_true(notes_have(&law->fits[0].notes, "alpha stopped at the edge of the search, 2"));
+  assert_close(law->fits[0].surface.alpha, PLM_SURFACE_EXPONENT_MAX, 1e-9);
+  assert_true(notes_have(&law->fits[0].notes, "alpha is 2: these points do not determine it"));
   plm_law_destroy(law);
   plm_points_fini(&points);
 }

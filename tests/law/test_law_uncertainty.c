@@ -1,0 +1,271 @@
+/* Noise model, draws, threads, held-out budgets. */
+#include "law/holdout.h"
+#include "law/noise.h"
+#include "law/parametric.h"
+#include "law/resample.h"
+#include "law/workers.h"
+#include "law_fixture.h"
+
+static const double BUDGETS[5] = {1e12, 3e12, 1e13, 3e13, 1e14};
+static const struct surface SMALL = {1.9, 30.0, 90.0, 0.3, 0.3};
+
+/* Every point of isoflop_add seeds times, log loss with normal noise of that deviation. */
+static void seeds_add(struct plm_points *out, size_t budgets, size_t sizes, size_t seeds, double sigma) {
+  struct plm_points once = {0};
+  isoflop_add(&once, &SMALL, BUDGETS, budgets, sizes, 4, 0);
+  float *normal = calloc(once.count * seeds, sizeof *normal);
+  assert_non_null(normal);
+  plm_rng_normal(normal, once.count * seeds, (float)sigma, 5, PLM_RNG_TEST, 0, 0);
+  for (size_t i = 0; i < once.count * seeds; i++) {
+    struct plm_point p = once.items[i % once.count];
+    p.seed = i / once.count;
+    p.loss *= exp((double)normal[i]);
+    assert_int_equal(plm_points_add(out, &p, NULL), 0);
+  }
+  free(normal);
+  plm_points_fini(&once);
+}
+
+static struct plm_fit_task task_of(struct plm_points *points) {
+  plm_budgets_assign(points);
+  return (struct plm_fit_task){.points = points->items, .count = points->count, .cost = {6, 1, 0}};
+}
+
+static void test_noise__of_replicates_is_what_was_put_in(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  struct plm_noise noise;
+  seeds_add(&points, 5, 7, 12, 0.003);
+  struct plm_fit_task task = task_of(&points);
+  assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+  assert_string_equal(noise.source, "seed replicates");
+  assert_int_equal(noise.freedom, 35 * 11);
+  assert_close(noise.sigma, 0.003, 0.1);
+  plm_points_fini(&points);
+}
+
+static void test_noise__without_replicates_is_of_residuals_or_nothing(void **state) {
+  (void)state;
+  struct plm_points points = {0}, few = {0};
+  struct plm_noise noise;
+  seeds_add(&points, 5, 20, 1, 0.003);
+  struct plm_fit_task task = task_of(&points);
+  assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+  assert_string_equal(noise.source, "residuals of vp");
+  assert_int_equal(noise.freedom, 95);
+  assert_close(noise.sigma, 0.003, 0.2);
+  seeds_add(&few, 2, 4, 1, 0.003);
+  task = task_of(&few);
+  assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+  assert_string_equal(noise.source, "nothing");
+  assert_true(noise.freedom == 0 && noise.sigma == 0);
+  plm_points_fini(&points);
+  plm_points_fini(&few);
+}
+
+/* The mean of a stratum over draws varies as the mean of as many new points would: sigma^2/n, not (n - 1)/n of it. */
+static void test_draws__have_the_variance_of_new_studies(void **state) {
+  (void)state;
+  enum { N = 4, DRAWS = 4000 };
+  struct plm_points points = {0};
+  static const double loss[N] = {2.0 * 0.99, 2.0 * 0.997, 2.0 * 1.003, 2.0 * 1.01};
+  for (size_t i = 0; i < N; i++)
+    point_add(&points, 1e4 * (double)(i + 1), 1e12 / (6e4 * (double)(i + 1)), loss[i]);
+  struct plm_fit_task task = task_of(&points);
+  double spread = 0;
+  for (size_t i = 0; i < N; i++)
+    spread += pow(log(loss[i] / 2), 2) / (N - 1);
+  const struct plm_bootstrap bootstrap = {.draws = DRAWS, .seed = 3, .noise = {sqrt(spread), 100, "test"}};
+  struct plm_strata strata;
+  struct plm_sample sample;
+  assert_int_equal(plm_strata_create(&strata, &task, NULL), 0);
+  assert_int_equal(plm_sample_create(&sample, N, NULL), 0);
+  for (int kind = 0; kind < 2; kind++) {
+    double sum = 0, squares = 0;
+    for (uint32_t draw = 0; draw < DRAWS; draw++) {
+      double mean = 0;
+      size_t count =
+          plm_sample_draw(&sample, &strata, &task, kind ? PLM_RESAMPLE_NOISE : PLM_RESAMPLE_CELLS, &bootstrap, draw);
+      assert_int_equal(count, N);
+      for (size_t i = 0; i < count; i++)
+        mean += log(sample.points[i].loss / 2) / N;
+      sum += mean / DRAWS;
+      squares += mean * mean / DRAWS;
+    }
+    assert_close(squares - sum * sum, spread / N, 0.1);
+  }
+  plm_sample_destroy(&sample);
+  plm_strata_destroy(&strata);
+  plm_points_fini(&points);
+}
+
+static void test_bootstrap__is_the_same_whatever_the_threads(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  seeds_add(&points, 4, 5, 2, 0.003);
+  struct plm_law *laws[2];
+  for (unsigned k = 0; k < 2; k++) {
+    struct plm_law_options options = {
+        .estimators = "parabola,akima,huber,lad,vp,power", .draws = 60, .seed = 1, .holdout = 1, .threads = 1 + 4 * k};
+    assert_int_equal(plm_law_fit(&laws[k], &points, "test", &options, NULL), 0);
+  }
+  assert_int_equal(laws[0]->fit_count, 6);
+  for (size_t i = 0; i < 6; i++) {
+    const struct plm_fit *a = &laws[0]->fits[i], *b = &laws[1]->fits[i];
+    assert_true(a->a == b->a && a->objective == b->objective && a->draws_done == b->draws_done);
+    assert_true(a->a_interval.known && a->a_interval.low == b->a_interval.low &&
+                a->a_interval.high == b->a_interval.high);
+    assert_int_equal(a->basin_count, b->basin_count);
+    for (size_t k = 0; k < a->basin_count; k++)
+      assert_true(a->basins[k].objective == b->basins[k].objective && a->basins[k].starts == b->basins[k].starts);
+  }
+  plm_law_destroy(laws[0]);
+  plm_law_destroy(laws[1]);
+  plm_points_fini(&points);
+}
+
+static void test_bootstrap__gives_intervals_of_parameters_tokens_and_loss(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  seeds_add(&points, 5, 5, 2, 0.002);
+  struct plm_law *law = law_of(&points, "vp", 100);
+  const struct plm_fit *fit = &law->fits[0];
+  assert_int_equal(fit->param_count, 5);
+  for (size_t i = 0; i < 5; i++)
+    assert_true(fit->params[i].interval.known && fit->params[i].interval.low < fit->params[i].value &&
+                fit->params[i].value < fit->params[i].interval.high);
+  const struct plm_optimum *o = &fit->optimum[4];
+  assert_true(o->tokens_interval.low < o->tokens && o->tokens < o->tokens_interval.high);
+  assert_true(o->loss_interval.low < o->loss && o->loss < o->loss_interval.high);
+  assert_close(6 * o->params_interval.low * o->tokens_interval.high, o->compute, 1e-3);
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
+/* Weight w is the mean of w runs: its noise is smaller by the root of w. */
+static void test_draws__weights_make_the_noise_smaller(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  for (size_t i = 0; i < 3; i++) {
+    point_add(&points, 1e4 * (double)(i + 1), 1e7, 2.5);
+    points.items[i].weight = i == 0 ? 1e4 : 1;
+  }
+  struct plm_fit_task task = task_of(&points);
+  const struct plm_bootstrap bootstrap = {.draws = 1, .seed = 3, .noise = {0.01, 100, "test"}};
+  struct plm_strata strata;
+  struct plm_sample sample;
+  assert_int_equal(plm_strata_create(&strata, &task, NULL), 0);
+  assert_int_equal(plm_sample_create(&sample, 3, NULL), 0);
+  double heavy = 0, light = 0;
+  for (uint32_t draw = 0; draw < 100; draw++) {
+    plm_sample_draw(&sample, &strata, &task, PLM_RESAMPLE_NOISE, &bootstrap, draw);
+    for (size_t i = 0; i < 3; i++)
+      *(sample.points[i].weight > 1 ? &heavy : &light) += fabs(log(sample.points[i].loss / 2.5));
+  }
+  assert_true(heavy > 0 && heavy < 0.01 * light);
+  plm_sample_destroy(&sample);
+  plm_strata_destroy(&strata);
+  plm_points_fini(&points);
+}
+
+static void test_holdout__a_true_law_predicts_what_it_has_not_seen(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  isoflop_add(&points, &SMALL, BUDGETS, 5, 7, 8, 0);
+  struct plm_law_options options = {.estimators = "parabola,huber,vp", .holdout = 1};
+  struct plm_law *law = NULL;
+  assert_int_equal(plm_law_fit(&law, &points, "test", &options, NULL), 0);
+  assert_int_equal(law->fit_count, 3);
+  for (size_t f = 0; f < 3; f++) {
+    const struct plm_fit *fit = &law->fits[f];
+    assert_int_equal(fit->holdout_count, 5 + 3);
+    for (size_t i = 0; i < 8; i++) {
+      const struct plm_holdout *h = &fit->holdouts[i];
+      assert_int_equal(h->rollout, i >= 5);
+      assert_int_equal(h->budgets_kept, i < 5 ? 4 : i - 3);
+      assert_close(h->budget, BUDGETS[i < 5 ? i : 4], 1e-9);
+      assert_int_equal(h->points_held, 7);
+      assert_string_equal(h->refused, "");
+      assert_close(h->params, h->params_all, f ? 1e-4 : 0.02);
+      assert_int_equal(isfinite(h->loss_rms), f > 0); /* a parabola predicts no loss elsewhere */
+      assert_true(f == 0 || h->loss_rms < 1e-6);
+    }
+  }
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
+/* Above 3e13 FLOP every run is worse than the law of the smaller ones says. */
+static void test_holdout__a_law_that_breaks_is_seen(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  isoflop_add(&points, &SMALL, BUDGETS, 5, 7, 8, 0);
+  for (size_t i = 28; i < 35; i++)
+    points.items[i].loss += 0.05;
+  struct plm_law_options options = {.estimators = "vp", .holdout = 1};
+  struct plm_law *law = NULL;
+  assert_int_equal(plm_law_fit(&law, &points, "test", &options, NULL), 0);
+  const struct plm_holdout *last = &law->fits[0].holdouts[7];
+  assert_int_equal(last->rollout, 1);
+  assert_close(last->loss_rms, 0.05, 1e-3);
+  assert_close(last->loss_bias, 0.05, 1e-3);
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
+static void test_holdout__says_why_it_cannot(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  isoflop_add(&points, &SMALL, BUDGETS, 3, 3, 8, 0);
+  struct plm_law_options options = {.estimators = "vp", .holdout = 1};
+  struct plm_law *law = NULL;
+  assert_int_equal(plm_law_fit(&law, &points, "test", &options, NULL), 0);
+  const struct plm_fit *fit = &law->fits[0];
+  assert_int_equal(fit->holdout_count, 4);
+  for (size_t i = 0; i < 4; i++)
+    assert_int_equal(fit->holdouts[i].refused[0] == 0, isfinite(fit->holdouts[i].params) != 0);
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
+struct tally {
+  int done[100];
+  unsigned workers;
+};
+
+static int tally_job(size_t index, unsigned worker, void *context, struct plm_error *err) {
+  struct tally *tally = context;
+  assert_true(worker < tally->workers);
+  tally->done[index]++;
+  return index == 40 || index == 41 ? plm_error_set(err, PLM_E_DAMAGED, "job %zu", index) : 0;
+}
+
+static void test_workers__every_job_once_and_the_first_error(void **state) {
+  (void)state;
+  for (unsigned threads = 0; threads < 9; threads += 4) {
+    struct tally tally = {.workers = threads ? threads : 1};
+    struct plm_error err = PLM_ERROR_INIT;
+    assert_int_equal(plm_workers_run(threads, 40, tally_job, &tally, &err), 0);
+    for (size_t i = 0; i < 40; i++)
+      assert_int_equal(tally.done[i], 1);
+    assert_int_equal(plm_workers_run(threads, 100, tally_job, &tally, &err), PLM_E_DAMAGED);
+    assert_string_equal(err.text, "job 40");
+  }
+  assert_true(plm_workers_default() >= 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_noise__of_replicates_is_what_was_put_in),
+      cmocka_unit_test(test_noise__without_replicates_is_of_residuals_or_nothing),
+      cmocka_unit_test(test_draws__have_the_variance_of_new_studies),
+      cmocka_unit_test(test_draws__weights_make_the_noise_smaller),
+      cmocka_unit_test(test_bootstrap__is_the_same_whatever_the_threads),
+      cmocka_unit_test(test_bootstrap__gives_intervals_of_parameters_tokens_and_loss),
+      cmocka_unit_test(test_holdout__a_true_law_predicts_what_it_has_not_seen),
+      cmocka_unit_test(test_holdout__a_law_that_breaks_is_seen),
+      cmocka_unit_test(test_holdout__says_why_it_cannot),
+      cmocka_unit_test(test_workers__every_job_once_and_the_first_error),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
