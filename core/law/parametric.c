@@ -21,6 +21,7 @@
 #define FLOOR_SURE (-1) /* a floor of over e^-1 nats is not on its way to 0 */
 #define MU_FIRST 1e-3   /* rounding of corners during the search */
 #define MU_LAST 1e-12
+#define MU_LAST_DRAW 1e-6 /* far below what a draw moves by */
 #define MU_ITERATIONS 300
 #define DRAW_BASINS 3 /* of the whole fit, from which a draw starts */
 
@@ -89,12 +90,13 @@ static int start_run(size_t index, unsigned worker, void *context, struct plm_er
 }
 
 /* Goes on with a candidate by Newton's method; its value is then that of the objective itself. */
-static void polish(struct candidate *candidate, const struct plm_objective_data *data, size_t iterations) {
+static void polish(struct candidate *candidate, const struct plm_objective_data *data, size_t iterations,
+                   double mu_last) {
   struct smooth smooth = {data, MU_FIRST};
   struct plm_newton newton = {newton_value, &smooth, N, NULL, NULL, iterations};
   plm_newton_minimise(&newton, candidate->x);
   if (data->objective.shape == PLM_OBJECTIVE_ABSOLUTE)
-    for (newton.iterations = iterations < MU_ITERATIONS ? iterations : MU_ITERATIONS; smooth.mu > MU_LAST;) {
+    for (newton.iterations = iterations < MU_ITERATIONS ? iterations : MU_ITERATIONS; smooth.mu > mu_last;) {
       smooth.mu *= 0.25;
       plm_newton_minimise(&newton, candidate->x);
     }
@@ -122,7 +124,8 @@ struct basin {
 struct basins {
   struct basin list[POLISHED];
   size_t count;
-  double *trial; /* [rows] */
+  double *trial;  /* [rows] */
+  double mu_last; /* how far corners are followed */
 };
 
 /* The basin, of the first count, whose predictions are within tolerance of those in trial; count when there is none. */
@@ -156,7 +159,7 @@ static void basins_collect(struct basins *basins, const struct candidate *found,
       break;
     struct basin *new = &basins->list[at];
     memcpy(new->before, basins->trial, rows * sizeof *new->before);
-    polish(&candidate, data, NEWTON_FIRST);
+    polish(&candidate, data, NEWTON_FIRST, basins->mu_last);
     plm_objective_predict(basins->trial, candidate.x, data);
     at = basin_find(basins, basins->count, SAME_BASIN, rows);
     if (at < basins->count) {
@@ -177,13 +180,13 @@ static int basin_order(const void *a, const void *b) {
 
 /* Downhill to the end, from where the candidate is and from where its floor is gone: a valley that leads to E = 0 has
  * no end in ln E. */
-static void finish(struct candidate *candidate, const struct plm_objective_data *data) {
-  polish(candidate, data, NEWTON_LAST);
+static void finish(struct candidate *candidate, const struct plm_objective_data *data, double mu_last) {
+  polish(candidate, data, NEWTON_LAST, mu_last);
   if (candidate->x[0] > FLOOR_SURE)
     return;
   struct candidate without_floor = *candidate;
   without_floor.x[0] = PLM_OBJECTIVE_LN_E_MIN;
-  polish(&without_floor, data, NEWTON_LAST);
+  polish(&without_floor, data, NEWTON_LAST, mu_last);
   if (without_floor.value < candidate->value)
     *candidate = without_floor;
 }
@@ -194,7 +197,7 @@ static void basins_finish(struct basins *basins, const struct plm_objective_data
   qsort(basins->list, basins->count, sizeof *basins->list, basin_order);
   for (size_t i = 0; i < basins->count && i < PLM_PARAMETRIC_BASINS; i++) {
     struct basin basin = basins->list[i];
-    finish(&basin.best, data);
+    finish(&basin.best, data, basins->mu_last);
     plm_objective_predict(basins->trial, basin.best.x, data);
     size_t at = basin_find(basins, kept, SAME_BASIN, data->rows);
     if (at < kept) {
@@ -261,6 +264,7 @@ static int basins_search(struct plm_fit *out, struct search *search, const struc
   double *values = plm_memory_zeroed(rows, (2 * room + 1) * sizeof *values);
   if (basins && values) {
     basins->trial = values;
+    basins->mu_last = again ? MU_LAST_DRAW : MU_LAST;
     for (size_t i = 0; i < room; i++) {
       basins->list[i].before = values + (1 + 2 * i) * rows;
       basins->list[i].predicted = values + (2 + 2 * i) * rows;
