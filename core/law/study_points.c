@@ -10,7 +10,6 @@
 #include "data/corpus.h"
 #include "study/study.h"
 #include "train/cell.h"
-#include "train/runfile.h"
 
 #define CURVE_POINTS 400
 #define CURVE_STEPS_MIN 20
@@ -114,34 +113,37 @@ static int add_run(struct plm_points *out, const struct plm_run *run, const stru
   return code ? code : plm_points_add(out, &point, err);
 }
 
-static int add_cell(struct plm_points *out, const struct plm_study *study, const struct plm_cell *cell,
-                    const struct plm_points_choice *choice, struct plm_error *err) {
+static int run_keep(struct plm_study_runs *out, const char *path, const struct plm_cell *cell, struct plm_error *err) {
+  void *runs = out->runs;
+  if (plm_memory_grow(&runs, &out->capacity, out->count + 1, sizeof *out->runs))
+    return plm_error_memory(err, "the runs of a study");
+  out->runs = runs;
+  int code = plm_run_read(&out->runs[out->count], NULL, path, cell->id, err);
+  out->count += !code;
+  return code;
+}
+
+static int cell_read(struct plm_study_runs *out, const struct plm_study *study, const struct plm_cell *cell,
+                     struct plm_error *err) {
   char label[PLM_POINT_LABEL];
   snprintf(label, sizeof label, "cell %s", cell->id);
   if (cell->refused)
-    return plm_points_leave_out(out, label, cell->refused, err);
+    return plm_points_leave_out(&out->absent, label, cell->refused, err);
   char *folder = plm_cell_folder(study, cell);
   char *path = folder ? plm_file_join(folder, "run.h5") : NULL;
   int code = 0;
-  if (!path) {
+  if (!path)
     code = plm_error_memory(err, "naming a run file");
-  } else if (!plm_file_exists(path)) {
-    code = plm_points_leave_out(out, label, "not done", err);
-  } else {
-    struct plm_run run;
-    code = plm_run_read(&run, NULL, path, cell->id, err);
-    if (!code) {
-      code = add_run(out, &run, choice, err);
-      plm_run_fini(&run);
-    }
-  }
+  else if (!plm_file_exists(path))
+    code = plm_points_leave_out(&out->absent, label, "not done", err);
+  else
+    code = run_keep(out, path, cell, err);
   free(path);
   free(folder);
   return code;
 }
 
-int plm_points_from_study(struct plm_points *out, const char *ini, const struct plm_points_choice *choice,
-                          struct plm_error *err) {
+int plm_study_runs_read(struct plm_study_runs *out, const char *ini, struct plm_error *err) {
   struct plm_study *study = NULL;
   struct plm_corpus *corpus = NULL;
   struct plm_errors errors = {0};
@@ -151,10 +153,38 @@ int plm_points_from_study(struct plm_points *out, const char *ini, const struct 
                                plm_corpus_epoch_tokens(corpus, PLM_SPLIT_TRAIN, study->config.data_length_max), err)))
     goto out;
   for (size_t i = 0; !code && i < study->cell_count; i++)
-    code = add_cell(out, study, &study->cells[i], choice, err);
+    code = cell_read(out, study, &study->cells[i], err);
 out:
   plm_errors_fini(&errors);
   plm_corpus_close(corpus);
   plm_study_destroy(study);
+  return code;
+}
+
+void plm_study_runs_fini(struct plm_study_runs *runs) {
+  for (size_t i = 0; i < runs->count; i++)
+    plm_run_fini(&runs->runs[i]);
+  free(runs->runs);
+  plm_points_fini(&runs->absent);
+  *runs = (struct plm_study_runs){0};
+}
+
+int plm_points_from_runs(struct plm_points *out, const struct plm_study_runs *runs,
+                         const struct plm_points_choice *choice, struct plm_error *err) {
+  int code = 0;
+  for (size_t i = 0; !code && i < runs->absent.left_out_count; i++)
+    code = plm_points_leave_out(out, runs->absent.left_out[i].label, runs->absent.left_out[i].rule, err);
+  for (size_t i = 0; !code && i < runs->count; i++)
+    code = add_run(out, &runs->runs[i], choice, err);
+  return code;
+}
+
+int plm_points_from_study(struct plm_points *out, const char *ini, const struct plm_points_choice *choice,
+                          struct plm_error *err) {
+  struct plm_study_runs runs = {0};
+  int code = plm_study_runs_read(&runs, ini, err);
+  if (!code)
+    code = plm_points_from_runs(out, &runs, choice, err);
+  plm_study_runs_fini(&runs);
   return code;
 }

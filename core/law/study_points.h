@@ -3,6 +3,7 @@
 #define PLM_LAW_STUDY_POINTS_H
 
 #include "law/points.h"
+#include "train/runfile.h"
 
 /* Which of the stored losses is fitted: validation or smoothed training loss, over <mask> positions or over all
  * selected ones. */
@@ -20,6 +21,22 @@ struct plm_points_choice {
   enum plm_points_count count;
   enum plm_points_flops flops;
 };
+
+/* The finished runs of a study, diverged ones too, and the cells that have none. Init by zeroing. */
+struct plm_study_runs {
+  struct plm_run *runs;
+  size_t count, capacity;
+  struct plm_points absent; /* left_out only */
+};
+
+/* Reads the study that the INI file ini describes. PLM_E_USAGE for a study file with errors, PLM_E_DAMAGED for a run
+ * file that is. *out is to be released either way. */
+int plm_study_runs_read(struct plm_study_runs *out, const char *ini, struct plm_error *err);
+void plm_study_runs_fini(struct plm_study_runs *runs);
+
+/* As plm_points_from_study, of runs that were read. */
+int plm_points_from_runs(struct plm_points *out, const struct plm_study_runs *runs,
+                         const struct plm_points_choice *choice, struct plm_error *err);
 
 /*
  * Appends one point for every done run of the study that the INI file ini describes; runs that are not done, diverged
