@@ -159,6 +159,11 @@ static json_t *failed_json(const struct plm_law *law) {
   return out;
 }
 
+static json_t *range_json(const struct plm_law *law) {
+  return json_pack("{s:[f,f],s:[f,f],s:[f,f]}", "compute", law->compute_min, law->compute_max, "params",
+                   law->params_min, law->params_max, "tokens", law->tokens_min, law->tokens_max);
+}
+
 json_t *plm_law_json(const struct plm_law *law) {
   const struct plm_points *points = law->points;
   json_t *cost = points->count == 0 ? json_null()
@@ -166,8 +171,9 @@ json_t *plm_law_json(const struct plm_law *law) {
   json_t *noise = law->noise.freedom == 0 ? json_null()
                                           : json_pack("{s:f,s:I,s:s}", "sigma", law->noise.sigma, "freedom",
                                                       (json_int_t)law->noise.freedom, "source", law->noise.source);
-  return json_pack("{s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", PLM_LAW_SCHEMA, "source", text_json(law->source),
-                   "points_used", (json_int_t)points->count, "points_left_out",
-                   left_out_json(points->left_out, points->left_out_count), "cost", cost, "noise", noise, "fits",
-                   fits_json(law), "failed", failed_json(law), "warnings", notes_json(&law->warnings));
+  return json_pack("{s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", PLM_LAW_SCHEMA, "source",
+                   text_json(law->source), "points_used", (json_int_t)points->count, "points_left_out",
+                   left_out_json(points->left_out, points->left_out_count), "cost", cost, "range",
+                   points->count ? range_json(law) : json_null(), "noise", noise, "fits", fits_json(law), "failed",
+                   failed_json(law), "warnings", notes_json(&law->warnings));
 }

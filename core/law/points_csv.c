@@ -35,6 +35,8 @@ static const struct {
                     {"seed", SEED},
                     {"label", LABEL},
                     {"id", LABEL},
+                    {"name", LABEL},
+                    {"model", LABEL},
                     {"unique", UNIQUE},
                     {"unique_tokens", UNIQUE},
                     {"tokens_unique", UNIQUE}};
@@ -44,6 +46,7 @@ struct reader {
   char *next; /* start of the next line, NULL at the end */
   size_t line;
   char separator;
+  int models;         /* no loss is needed, and C may stand for D */
   size_t width;       /* fields of the header */
   int place[COLUMNS]; /* field of each column, -1 when absent */
 };
@@ -154,19 +157,22 @@ static int header_read(struct reader *reader, struct plm_error *err) {
     }
   }
   static const enum column required[] = {PARAMS, TOKENS, LOSS};
-  for (size_t i = 0; i < 3; i++)
+  for (size_t i = 0; i < (reader->models ? 1 : 3); i++)
     if (reader->place[required[i]] < 0)
       return plm_error_set(
           err, PLM_E_DAMAGED,
           "%s:%zu: no column %s; a table of points needs N (or params, model_size), D (or tokens) and loss",
           reader->name, reader->line, COLUMN_TITLE[required[i]]);
+  if (reader->models && reader->place[TOKENS] < 0 && reader->place[COMPUTE] < 0)
+    return plm_error_set(err, PLM_E_DAMAGED, "%s:%zu: no column %s and no column %s; a table of models needs one",
+                         reader->name, reader->line, COLUMN_TITLE[TOKENS], COLUMN_TITLE[COMPUTE]);
   return 0;
 }
 
 /* The text of a column in this row; NULL when the table lacks the column or an optional value is empty. */
 static const char *value_text(const struct reader *reader, char **fields, enum column column) {
   int place = reader->place[column];
-  int optional = column != PARAMS && column != TOKENS && column != LOSS;
+  int optional = column != PARAMS && (reader->models || (column != TOKENS && column != LOSS));
   return place < 0 || (optional && !*fields[place]) ? NULL : fields[place];
 }
 
@@ -212,7 +218,7 @@ static int row_read(struct plm_points *out, struct reader *reader, char *line, s
   if (count != reader->width)
     return plm_error_set(err, PLM_E_DAMAGED, "%s:%zu: %zu fields, the header has %zu", reader->name, reader->line,
                          count, reader->width);
-  struct plm_point point = {.weight = 1};
+  struct plm_point point = {.weight = 1, .loss = reader->models ? 1 : 0};
   if ((code = value_read(reader, &point.params, fields, PARAMS, 0, err)) ||
       (code = value_read(reader, &point.tokens, fields, TOKENS, 0, err)) ||
       (code = value_read(reader, &point.loss, fields, LOSS, 0, err)) ||
@@ -224,6 +230,8 @@ static int row_read(struct plm_points *out, struct reader *reader, char *line, s
   point.compute = 6 * point.params * point.tokens;
   if ((code = value_read(reader, &point.compute, fields, COMPUTE, 0, err)))
     return code;
+  if (reader->models && point.tokens == 0)
+    point.tokens = point.compute / (6 * point.params);
   if (!isfinite(point.compute) || point.compute == 0)
     return plm_error_set(err, PLM_E_DAMAGED, "%s:%zu: 6 N D of N %g and D %g is out of range", reader->name,
                          reader->line, point.params, point.tokens);
@@ -240,8 +248,9 @@ static int row_read(struct plm_points *out, struct reader *reader, char *line, s
   return plm_points_add(out, &point, err);
 }
 
-int plm_points_parse_csv(struct plm_points *out, const char *name, char *text, size_t bytes, struct plm_error *err) {
-  struct reader reader = {.name = name, .next = text};
+static int text_parse(struct plm_points *out, const char *name, char *text, size_t bytes, int models,
+                      struct plm_error *err) {
+  struct reader reader = {.name = name, .next = text, .models = models};
   out->curves_absent = "a table has the end of each run and no learning curves; fit the study itself (.ini)";
   const char *nul = memchr(text, 0, bytes);
   if (nul)
@@ -260,12 +269,24 @@ int plm_points_parse_csv(struct plm_points *out, const char *name, char *text, s
   return code;
 }
 
-int plm_points_read_csv(struct plm_points *out, const char *path, struct plm_error *err) {
+int plm_points_parse_csv(struct plm_points *out, const char *name, char *text, size_t bytes, struct plm_error *err) {
+  return text_parse(out, name, text, bytes, 0, err);
+}
+
+static int file_read(struct plm_points *out, const char *path, int models, struct plm_error *err) {
   char *text = NULL;
   size_t bytes = 0;
   int code = plm_file_read(&text, &bytes, path, FILE_BYTES_MAX, err);
   if (!code)
-    code = plm_points_parse_csv(out, path, text, bytes, err);
+    code = text_parse(out, path, text, bytes, models, err);
   free(text);
   return code;
+}
+
+int plm_points_read_csv(struct plm_points *out, const char *path, struct plm_error *err) {
+  return file_read(out, path, 0, err);
+}
+
+int plm_points_read_models(struct plm_points *out, const char *path, struct plm_error *err) {
+  return file_read(out, path, 1, err);
 }

@@ -11,7 +11,7 @@
  *   weight                      of squared residuals  default 1; a row of weight 0 is left out
  *   unique, unique_tokens       U_D, tokens seen once default not known
  *   seed                        whole number          default 0
- *   label, id                   name of the row       default "line K"
+ *   label, id, name, model      name of the row       default "line K"
  * Other columns are ignored, and the log says which. Numbers as plm_number_real reads them (8M, 1e17).
  */
 #ifndef PLM_LAW_POINTS_CSV_H
@@ -25,8 +25,11 @@
  * has to be released all the same. */
 int plm_points_read_csv(struct plm_points *out, const char *path, struct plm_error *err);
 
-/* The same for bytes in memory; name stands for the file in messages. text has bytes bytes and a NUL after them, and is
- * changed. */
+/* A table of models: no loss is needed (it is 1 where there is none), and C may stand for D, which is then C/(6 N). */
+int plm_points_read_models(struct plm_points *out, const char *path, struct plm_error *err);
+
+/* As plm_points_read_csv for bytes in memory; name stands for the file in messages. text has bytes bytes and a NUL
+ * after them, and is changed. */
 int plm_points_parse_csv(struct plm_points *out, const char *name, char *text, size_t bytes, struct plm_error *err);
 
 #endif

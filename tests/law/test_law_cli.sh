@@ -43,4 +43,28 @@ expect 2 '' "$folder/good.csv" --bootstrap many
 expect 2 '' "$folder/good.csv" --at nowhere
 expect 2 'budgets are numbers' "$folder/good.csv" --at 6x320x20
 
+# audit, on the law of the table
+"$plmscale" fit "$folder/good.csv" -e vp,power --bootstrap 0 --json >"$folder/law.json" 2>/dev/null
+printf 'model,N,C\nsmall,1e4,1e14\nlarge,1e9,1e14\n' >"$folder/models.csv"
+verb() {
+  code=$1 text=$2
+  shift 2
+  "$plmscale" "$@" >"$folder/out" 2>&1
+  got=$?
+  if [ "$got" != "$code" ] || ! grep -qF -e "$text" "$folder/out"; then
+    echo "FAILED: $*: exit $got, wanted $code with \"$text\":"
+    cat "$folder/out"
+    failures=$((failures + 1))
+  fi
+}
+verb 0 'over-trained' audit "$folder/models.csv" --law "$folder/law.json"
+verb 0 'under-trained' audit "$folder/models.csv" --law "$folder/law.json"
+verb 0 '"schema": "plmscale.audit/1"' audit "$folder/models.csv" --law "$folder/law.json" --json
+verb 2 'no fit of "huber"' audit "$folder/models.csv" --law "$folder/law.json" -e huber
+verb 2 'is not a surface' audit "$folder/models.csv" --law "$folder/law.json" -e power
+verb 2 'audit takes one MODELS.csv and --law' audit "$folder/models.csv"
+verb 4 'no column N' audit "$folder/law.json" --law "$folder/law.json"
+verb 4 'models.csv' audit "$folder/models.csv" --law "$folder/models.csv"
+verb 2 'why takes one STUDY.ini' why
+
 [ "$failures" = 0 ]
