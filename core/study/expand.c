@@ -73,7 +73,7 @@ static void judge(char *reason, size_t size, const struct expansion *expansion, 
     snprintf(reason, size, "%.4g tokens are more than %u steps of batch_tokens = %.0f", tokens, UINT32_MAX, batch);
 }
 
-static double peak_rate(const struct plm_config *config, double params) {
+double plm_study_peak_rate(const struct plm_config *config, double params) {
   double fixed;
   if (strcmp(config->train_lr, "rule") != 0 && plm_number_real(&fixed, config->train_lr, NULL) == 0)
     return fixed;
@@ -107,7 +107,7 @@ static int add_cells(struct expansion *expansion, struct plm_size size, double t
   cell.tokens = (int64_t)(tokens < COUNT_LIMIT ? tokens : COUNT_LIMIT);
   cell.steps = (int64_t)ceil((double)cell.tokens / (double)config->train_batch_tokens);
   cell.flops_6nd = 6 * (double)cell.n_layers_only * tokens;
-  cell.lr = peak_rate(config, (double)cell.n_layers_only);
+  cell.lr = plm_study_peak_rate(config, (double)cell.n_layers_only);
   for (size_t i = 0; i < expansion->seed_count; i++) {
     cell.seed = (uint64_t)expansion->seeds[i];
     cell.refused = *reason ? strdup(reason) : NULL;

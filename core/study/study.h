@@ -73,6 +73,9 @@ struct plm_study {
 int plm_study_read(struct plm_study **out, const char *path, struct plm_errors *errors, struct plm_error *err);
 void plm_study_destroy(struct plm_study *study);
 
+/* The peak learning rate that [train] gives a model of that many parameters (layers only). */
+double plm_study_peak_rate(const struct plm_config *config, double params);
+
 /*
  * Expands the grid into cells, smallest compute first. corpus_digest and corpus_tokens (training tokens per epoch, with
  * <cls> and <eos>; 0: not known, epochs_max is then not applied) are the corpus's. Cell ids are the first 16 digits of the XXH3-128 of the canonical JSON of all that

@@ -65,6 +65,16 @@ verb 2 'is not a surface' audit "$folder/models.csv" --law "$folder/law.json" -e
 verb 2 'audit takes one MODELS.csv and --law' audit "$folder/models.csv"
 verb 4 'no column N' audit "$folder/law.json" --law "$folder/law.json"
 verb 4 'models.csv' audit "$folder/models.csv" --law "$folder/models.csv"
+verb 0 'N_opt   ' predict "$folder/good.csv" --compute 1e13
+verb 0 '(95 %:' predict "$folder/good.csv" --compute 1e13
+verb 0 'warning: extrapolated: 1e+03 times beyond' predict --law "$folder/law.json" --compute 1e17
+verb 0 '"schema": "plmscale.predict/1"' predict --law "$folder/law.json" --compute 1e13 --json
+verb 0 'by parabola' predict "$folder/good.csv" --compute 1e13 -e parabola --bootstrap 0
+verb 1 'no law could be fitted' predict "$folder/few.csv" --compute 1e13
+verb 2 'one of STUDY.ini, POINTS.csv, --law' predict --compute 1e13
+verb 2 'one of STUDY.ini, POINTS.csv, --law' predict "$folder/good.csv" --law "$folder/law.json" --compute 1e13
+verb 2 'must be above 0' predict "$folder/good.csv" --compute 0
+verb 2 '"spline" is unknown' predict "$folder/good.csv" --compute 1e13 -e spline
 verb 2 'why takes one STUDY.ini' why
 
 [ "$failures" = 0 ]
