@@ -83,6 +83,9 @@ static void optimum_fill(struct plm_optimum *out, const struct problem *p, const
     if (step < 1e-10)
       break;
   }
+  const double edge = 1e-6 * (high - low);
+  if (best < low + edge || best > high - edge)
+    return; /* the loss still falls where the search ends */
   out->known = 1;
   out->params = exp(best);
   out->tokens = plm_cost_tokens(cost, out->compute, out->params);
@@ -151,10 +154,16 @@ static int law_accept(struct plm_fit *out, const struct problem *p, const struct
   plm_fit_parameter(out, "R_D", p->law.data);
   plm_fit_parameter(out, "R_N", p->law.size);
   out->points = p->count;
-  for (size_t i = 0; i < out->optimum_count; i++)
+  size_t unknown = 0;
+  for (size_t i = 0; i < out->optimum_count; i++) {
     optimum_fill(&out->optimum[i], p, &task->cost, low, high, unique);
+    unknown += !out->optimum[i].known;
+  }
   int code =
       plm_notes_add(&out->notes, err, "N_opt is for %.4g unique tokens; a and b are of runs of one pass", unique);
+  if (!code && unknown)
+    code = plm_notes_add(&out->notes, err, "no optimum within a factor of %.0f of the measured sizes at %zu of %zu budgets",
+                         exp(SPAN), unknown, out->optimum_count);
   const double found[2] = {p->law.data, p->law.size};
   for (int k = 0; !code && k < 2; k++)
     if (found[k] < PLM_REPEAT_MIN * (1 + 1e-6) || found[k] > PLM_REPEAT_MAX * (1 - 1e-6))
