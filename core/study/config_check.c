@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "study/grid.h"
 #include "study/quote.h"
+#include "study/rates.h"
 
 #define SEED_MAX 9007199254740992.0 /* 2^53: the last integer that a list of reals holds exactly */
 #define TOKENS_MAX 1e18
@@ -69,18 +70,6 @@ static void check_shares(struct plm_config_draft *draft) {
   if (!draft->bad[PLM_AT_model_head_size] && config->model_head_size % 2)
     plm_config_complain(draft, PLM_AT_model_head_size, "\"%lld\" is odd, rotary embedding needs it even",
                         (long long)config->model_head_size);
-}
-
-static void check_learning_rate(struct plm_config_draft *draft) {
-  const char *text = draft->config->train_lr;
-  double value;
-  char quoted[PLM_QUOTE_TEXT];
-  struct plm_error inner = PLM_ERROR_INIT;
-  if (draft->bad[PLM_AT_train_lr] || strcmp(text, "rule") == 0)
-    return;
-  if (plm_number_real(&value, text, &inner) || !(value >= 1e-9 && value <= 10))
-    plm_config_complain(draft, PLM_AT_train_lr, "%s is neither `rule` nor a number from 1e-9 to 10",
-                        plm_quote(quoted, text));
 }
 
 static void check_devices(struct plm_config_draft *draft) {
@@ -155,6 +144,31 @@ static int check_sizes(size_t *count, struct plm_config_draft *draft, struct plm
   return code ? list_failed(draft, PLM_AT_grid_sizes, code, &inner, err) : 0;
 }
 
+/* [train] lr, and that a list of rates has the sizes of the grid. */
+static int check_rates(struct plm_config_draft *draft, struct plm_error *err) {
+  const struct plm_config *config = draft->config;
+  uint32_t head_size = (uint32_t)config->model_head_size;
+  struct plm_rates rates;
+  struct plm_size *sizes = NULL;
+  size_t count = 0;
+  struct plm_error inner = PLM_ERROR_INIT;
+  if (draft->bad[PLM_AT_train_lr] || draft->bad[PLM_AT_model_head_size])
+    return 0;
+  int code = plm_rates_parse(&rates, config->train_lr, head_size, &inner);
+  if (code)
+    return list_failed(draft, PLM_AT_train_lr, code, &inner, err);
+  if (rates.kind == PLM_RATES_LIST && !draft->bad[PLM_AT_grid_sizes]) {
+    if (!*config->grid_sizes)
+      plm_config_complain(draft, PLM_AT_train_lr, "lists rates by size, which needs [grid] sizes");
+    else if ((code = plm_grid_parse_sizes(&sizes, &count, config->grid_sizes, &inner)) ||
+             (code = plm_rates_cover(&rates, sizes, count, head_size, &inner)))
+      code = list_failed(draft, PLM_AT_train_lr, code, &inner, err);
+  }
+  free(sizes);
+  plm_rates_fini(&rates);
+  return code;
+}
+
 static const char *mode_name(int mode) {
   return mode == PLM_GRID_GRID ? "grid" : mode == PLM_GRID_ZIP ? "zip" : "isoflop";
 }
@@ -198,7 +212,6 @@ int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
   check_name(draft);
   check_batches(draft);
   check_shares(draft);
-  check_learning_rate(draft);
   check_devices(draft);
   if (!*config->study_seeds && !draft->bad[PLM_AT_study_seeds])
     plm_config_complain(draft, PLM_AT_study_seeds, "is empty, at least one seed is needed");
@@ -212,5 +225,5 @@ int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
   if (code)
     return code;
   check_mode(draft, sizes, tokens);
-  return 0;
+  return check_rates(draft, err);
 }

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/number.h"
-#include "study/grid.h"
+#include "study/rates.h"
 #include "study/study.h"
 
 #define COUNT_LIMIT 9e18 /* an int64_t holds more */
@@ -17,6 +16,7 @@ struct expansion {
   const struct plm_study *study;
   int64_t corpus_tokens;
   struct plm_size *sizes;
+  struct plm_rates rates;
   double *tokens, *budgets, *seeds;
   size_t size_count, token_count, budget_count, seed_count;
   struct plm_cell *cells;
@@ -32,6 +32,8 @@ static void release_cells(struct plm_cell *cells, size_t count) {
 static int read_lists(struct expansion *expansion, struct plm_error *err) {
   const struct plm_config *config = &expansion->study->config;
   int code = plm_grid_parse(&expansion->seeds, &expansion->seed_count, config->study_seeds, err);
+  if (code == 0)
+    code = plm_rates_parse(&expansion->rates, config->train_lr, (uint32_t)config->model_head_size, err);
   if (code == 0 && *config->grid_sizes)
     code = plm_grid_parse_sizes(&expansion->sizes, &expansion->size_count, config->grid_sizes, err);
   if (code == 0 && config->grid_mode == PLM_GRID_ISOFLOP)
@@ -73,12 +75,12 @@ static void judge(char *reason, size_t size, const struct expansion *expansion, 
     snprintf(reason, size, "%.4g tokens are more than %u steps of batch_tokens = %.0f", tokens, UINT32_MAX, batch);
 }
 
-double plm_study_peak_rate(const struct plm_config *config, double params) {
-  double fixed;
-  if (strcmp(config->train_lr, "rule") != 0 && plm_number_real(&fixed, config->train_lr, NULL) == 0)
-    return fixed;
-  double rate = config->train_lr_at_1m * pow(params / 1e6, config->train_lr_exponent);
-  return rate < config->train_lr_max ? rate : config->train_lr_max;
+/* The peak rate of a cell, whose shape is known unless it is refused. */
+static double cell_rate(const struct expansion *expansion, const struct plm_cell *cell, struct plm_size size) {
+  if (expansion->rates.kind != PLM_RATES_LIST)
+    return plm_study_peak_rate(&expansion->study->config, (double)cell->n_layers_only);
+  size.shape = cell->shape;
+  return plm_rates_listed(&expansion->rates, size);
 }
 
 /* One size at one token count, or (tokens = 0) at one budget, for every seed. */
@@ -107,7 +109,7 @@ static int add_cells(struct expansion *expansion, struct plm_size size, double t
   cell.tokens = (int64_t)(tokens < COUNT_LIMIT ? tokens : COUNT_LIMIT);
   cell.steps = (int64_t)ceil((double)cell.tokens / (double)config->train_batch_tokens);
   cell.flops_6nd = 6 * (double)cell.n_layers_only * tokens;
-  cell.lr = plm_study_peak_rate(config, (double)cell.n_layers_only);
+  cell.lr = cell_rate(expansion, &cell, size);
   for (size_t i = 0; i < expansion->seed_count; i++) {
     cell.seed = (uint64_t)expansion->seeds[i];
     cell.refused = *reason ? strdup(reason) : NULL;
@@ -224,6 +226,7 @@ int plm_study_expand(struct plm_study *study, const char *corpus_digest, int64_t
   expansion.cell_count = 0;
 out:
   release_cells(expansion.cells, expansion.cell_count);
+  plm_rates_fini(&expansion.rates);
   free(expansion.sizes);
   free(expansion.tokens);
   free(expansion.budgets);

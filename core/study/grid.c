@@ -19,7 +19,7 @@ struct list {
   int shapes; /* whether LxDxH is a part */
 };
 
-static char *trim(char *text) {
+char *plm_grid_trim(char *text) {
   text += strspn(text, " \t");
   size_t length = strlen(text);
   while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
@@ -27,23 +27,21 @@ static char *trim(char *text) {
   return text;
 }
 
-/* The next comma-separated part outside parentheses, cut out of the text at *cursor, which becomes NULL after the last.
- */
-static int next_part(char **part, char **cursor, struct plm_error *err) {
+int plm_grid_next_part(char **part, char **cursor, struct plm_error *err) {
   char quoted[PLM_QUOTE_TEXT];
   char *start = *cursor, *at = start;
   int depth = 0;
   for (; *at && !(*at == ',' && depth == 0); at++) {
     depth += (*at == '(') - (*at == ')');
     if (depth < 0 || depth > 1)
-      return plm_error_set(err, PLM_E_USAGE, "list part %s: %s", plm_quote(quoted, trim(start)),
+      return plm_error_set(err, PLM_E_USAGE, "list part %s: %s", plm_quote(quoted, plm_grid_trim(start)),
                            depth < 0 ? "')' without '('" : "parentheses within parentheses");
   }
   if (depth)
-    return plm_error_set(err, PLM_E_USAGE, "list part %s: missing ')'", plm_quote(quoted, trim(start)));
+    return plm_error_set(err, PLM_E_USAGE, "list part %s: missing ')'", plm_quote(quoted, plm_grid_trim(start)));
   *cursor = *at ? at + 1 : NULL;
   *at = 0;
-  *part = trim(start);
+  *part = plm_grid_trim(start);
   if (!**part)
     return plm_error_set(err, PLM_E_USAGE, "list: an empty part, a comma too many");
   return 0;
@@ -73,7 +71,7 @@ static int parse_arguments(double out[3], const char *part, size_t name_length, 
   if (!copy)
     return plm_error_memory(err, "a list of the grid");
   char *close = strchr(copy, ')');
-  if (!close || *trim(close + 1)) {
+  if (!close || *plm_grid_trim(close + 1)) {
     code = plm_error_set(err, PLM_E_USAGE, "list part %s: text after ')'", plm_quote(quoted, part));
     goto out;
   }
@@ -84,7 +82,7 @@ static int parse_arguments(double out[3], const char *part, size_t name_length, 
       *comma = 0;
     double value = 0;
     struct plm_error inner = PLM_ERROR_INIT;
-    if (plm_number_real(&value, trim(cursor), &inner))
+    if (plm_number_real(&value, plm_grid_trim(cursor), &inner))
       code = plm_error_set(err, PLM_E_USAGE, "list part %s: %s", plm_quote(quoted, part), inner.text);
     else if (count < 3)
       out[count] = value;
@@ -189,11 +187,11 @@ static int parse_list(struct list *list, const char *text, struct plm_error *err
     return plm_error_memory(err, "a list of the grid");
   int code = 0;
   char *cursor = copy;
-  if (!*trim(copy))
+  if (!*plm_grid_trim(copy))
     code = plm_error_set(err, PLM_E_USAGE, "list: empty, at least one value is needed");
   while (cursor && code == 0) {
     char *part = NULL;
-    code = next_part(&part, &cursor, err);
+    code = plm_grid_next_part(&part, &cursor, err);
     if (code == 0)
       code = append_part(list, part, err);
   }

@@ -33,7 +33,7 @@
   X(data, mask_token, REAL, "fraction", 0, 1, "0.8", "share of the selected that become <mask>")                                             \
   X(data, mask_random, REAL, "fraction", 0, 1, "0.1", "share of the selected that become a random residue; the rest stays")                  \
   X(train, batch_tokens, INTEGER, "tokens", 64, 1e9, "8192", "tokens per optimizer step; micro-batches are the program's choice")            \
-  X(train, lr, TEXT, "", 0, 0, "rule", "peak learning rate, or `rule`: lr_at_1m * (N/1e6)^lr_exponent, N layers only")                       \
+  X(train, lr, TEXT, "", 0, 0, "rule", "peak learning rate; `rule`: lr_at_1m * (N/1e6)^lr_exponent, N layers only; or one for each size: 2x32x2: 4e-3, 300k: 2e-3") \
   X(train, lr_at_1m, REAL, "", 1e-9, 10, "2e-3", "learning rate of the rule at one million parameters")                                      \
   X(train, lr_exponent, REAL, "", -2, 2, "-0.2", "exponent of the rule")                                                                     \
   X(train, lr_max, REAL, "", 1e-9, 10, "2e-2", "upper bound of the rule")                                                                    \

@@ -73,7 +73,10 @@ struct plm_study {
 int plm_study_read(struct plm_study **out, const char *path, struct plm_errors *errors, struct plm_error *err);
 void plm_study_destroy(struct plm_study *study);
 
-/* The peak learning rate that [train] gives a model of that many parameters (layers only). */
+/*
+ * The peak learning rate that [train] lr gives a model of that many parameters (layers only). Of a list of rates by size: between
+ * two listed sizes on a straight line in log N and log rate, beyond them the nearest one's.
+ */
 double plm_study_peak_rate(const struct plm_config *config, double params);
 
 /*

@@ -115,6 +115,28 @@ static void test_expand__learning_rate_is_fixed_or_follows_the_rule(void **state
   plm_study_destroy(study);
 }
 
+static void test_expand__listed_rates_are_found_by_model(void **state) {
+  (void)state;
+  /* 26k is 2x32x2; 1000 has no shape, and its refused cell has its rate all the same. */
+  struct plm_study *study = study_fixture_expand(
+      HEAD "[grid]\nmode = grid\nsizes = 26k, 6x320x20, log(1e5, 1e6, 2), 1000\ntokens = 1M, 2M\n[train]\n"
+           "lr = 6x320x20: 1e-3, 2x32x2: 8e-3,\n  log(1e5, 1e6, 2): 2e-3, 1e3: 3e-2\n",
+      CORPUS_TOKENS);
+  static const double rates[] = {3e-2, 8e-3, 2e-3, 2e-3, 1e-3};
+  assert_int_equal(study->cell_count, 10);
+  for (size_t i = 0; i < 10; i++) {
+    const struct plm_cell *cell = &study->cells[i];
+    size_t size = cell->shape.layers == 0 ? 0 : cell->shape.width == 320 ? 4 : cell->shape.width == 32 ? 1 : 2;
+    assert_true(cell->lr == rates[size]);
+  }
+  /* What a model that is not listed would be given. */
+  const struct plm_config *config = &study->config;
+  assert_true(plm_study_peak_rate(config, 10) == 3e-2 && plm_study_peak_rate(config, 1e9) == 1e-3);
+  assert_true(plm_study_peak_rate(config, 25408) == 8e-3);
+  assert_true(fabs(plm_study_peak_rate(config, sqrt(25408 * 1e5)) - 4e-3) < 1e-15);
+  plm_study_destroy(study);
+}
+
 static void test_expand__refused_cells_stay_with_their_reason(void **state) {
   (void)state;
   static const struct {
@@ -237,6 +259,7 @@ int main(void) {
       cmocka_unit_test(test_expand__isoflop_spends_each_budget_on_every_size),
       cmocka_unit_test(test_expand__isoflop_without_sizes_follows_the_center),
       cmocka_unit_test(test_expand__learning_rate_is_fixed_or_follows_the_rule),
+      cmocka_unit_test(test_expand__listed_rates_are_found_by_model),
       cmocka_unit_test(test_expand__refused_cells_stay_with_their_reason),
       cmocka_unit_test(test_expand__epochs_are_not_judged_without_a_corpus),
       cmocka_unit_test(test_expand__extreme_centers_are_refused_not_undefined),

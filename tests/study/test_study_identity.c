@@ -44,6 +44,8 @@ static void test_identity__is_the_same_however_values_are_written(void **state) 
   id_of(second, STUDY "[train]\nlr = 0.001\n");
   assert_string_equal(first, second);
   assert_string_not_equal(first, FROZEN_ID);
+  id_of(second, STUDY "[train]\nlr = 25.4k: 1e-3\n");
+  assert_string_equal(first, second);
 }
 
 /* Another value of a number that the ranges and the cross-checks take. */
