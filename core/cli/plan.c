@@ -13,7 +13,9 @@
 #include "model/program.h"
 #include "runtime/session.h"
 #include "study/study.h"
+#include "study/trunk.h"
 #include "train/prepare.h"
+#include "train/schedule.h"
 #include "train/worker.h"
 
 #define LIST_MAX 256
@@ -97,8 +99,9 @@ struct corpus_means {
 
 /* One cell's forecast. */
 struct forecast {
-  double flops_exact; /* 0: the cell has no shape */
-  double seconds;     /* NaN: not known */
+  double flops_exact; /* of all its steps; 0: the cell has no shape */
+  double own;         /* the share of its steps that it does itself; the rest are its parent's */
+  double seconds;     /* of its own steps; NaN: not known */
   uint64_t memory_bytes;
   int device; /* index, -1: refused */
 };
@@ -260,46 +263,86 @@ static int devices_measure(struct plan *plan, struct plm_error *err) {
 /* Training and the evaluations on the way, which run forward only: a third of the work. */
 static double cell_seconds(const struct plan *plan, const struct plm_cell *cell, const struct plm_plan_device *device) {
   double rate = plm_plan_tokens_per_s(device, flops_per_token(plan, cell->shape));
-  double evaluated = plan->valid_tokens * (double)plan->study->config.evaluate_count;
-  return rate > 0 ? ((double)cell->tokens + evaluated / 3) / rate : NAN;
+  int64_t shared = plm_trunk_shared(plan->study, cell);
+  double evaluated = plan->valid_tokens * (double)plm_schedule_evaluations(&plan->study->config, cell, shared);
+  double own = (double)(cell->steps - shared) / (double)cell->steps;
+  return rate > 0 ? (own * (double)cell->tokens + evaluated / 3) / rate : NAN;
 }
 
-/* Cells in their order, each to the place that is free first, as `run` starts them. */
+/* When each place is free, and when each cell's trunk is grown: for longer cells of it, they can begin then. */
+struct schedule {
+  double *free_at, *grown_at; /* grown_at: infinite before the cell has a place */
+};
+
+/* The next cell that `run` would start at a place: the first in order that is not held up by its trunk at that time, or else the
+ * first to be free of it. */
+static size_t next_cell(const struct plan *plan, const struct schedule *schedule, double time, double *start) {
+  const struct plm_study *study = plan->study;
+  size_t best = study->cell_count;
+  *start = INFINITY;
+  for (size_t i = 0; i < study->cell_count && *start > time; i++) {
+    const struct plm_cell *cell = &study->cells[i];
+    double at = plm_trunk_shared(study, cell) ? fmax(time, schedule->grown_at[cell->parent]) : time;
+    if (plan->forecasts[i].device >= 0 || cell->refused || at >= *start)
+      continue;
+    best = i;
+    *start = at;
+  }
+  return best;
+}
+
+static void place_cell(struct plan *plan, struct schedule *schedule, size_t index, size_t place, double start) {
+  const struct plm_cell *cell = &plan->study->cells[index];
+  struct forecast *forecast = &plan->forecasts[index];
+  const struct plm_plan_device *device = &plan->devices[plan->places[place]];
+  int64_t shared = plm_trunk_shared(plan->study, cell);
+  forecast->device = (int)plan->places[place];
+  forecast->own = (double)(cell->steps - shared) / (double)cell->steps;
+  forecast->memory_bytes = cell_bytes(plan, cell->shape, device);
+  forecast->seconds = cell_seconds(plan, cell, device);
+  double seconds = isnan(forecast->seconds) ? 0 : forecast->seconds;
+  double trunk = cell->steps > shared ? (double)(cell->trunk_steps - shared) / (double)(cell->steps - shared) : 0;
+  schedule->grown_at[index] = start + seconds * fmax(trunk, 0);
+  schedule->free_at[place] = start + seconds;
+  plan->seconds = isnan(plan->seconds) || isnan(forecast->seconds) ? NAN : fmax(plan->seconds, start + seconds);
+}
+
+/* Cells to places as `run` starts them. */
 static int forecast_all(struct plan *plan, struct plm_error *err) {
   const struct plm_study *study = plan->study;
-  double *busy = plm_memory_zeroed(plan->workers.count, sizeof *busy);
+  struct schedule schedule = {plm_memory_zeroed(plan->workers.count, sizeof(double)),
+                              plm_memory_zeroed(study->cell_count, sizeof(double))};
+  size_t left = 0;
   plan->forecasts = plm_memory_zeroed(study->cell_count, sizeof *plan->forecasts);
-  if (!busy || !plan->forecasts) {
-    free(busy);
-    return plm_error_memory(err, "planning cells");
-  }
+  int code = schedule.free_at && schedule.grown_at && plan->forecasts ? 0 : plm_error_memory(err, "planning cells");
   plan->seconds = 0;
-  for (size_t i = 0; i < study->cell_count; i++) {
+  for (size_t i = 0; i < study->cell_count && !code; i++) {
     const struct plm_cell *cell = &study->cells[i];
-    size_t place = 0;
-    for (size_t other = 1; other < plan->workers.count; other++)
-      place = busy[other] < busy[place] ? other : place;
-    const struct plm_plan_device *device = &plan->devices[plan->places[place]];
-    struct forecast *forecast = &plan->forecasts[i];
-    *forecast = (struct forecast){.seconds = NAN, .device = -1};
-    if (!cell->shape.layers)
-      continue;
-    forecast->flops_exact = flops_per_token(plan, cell->shape) * (double)cell->tokens;
-    forecast->memory_bytes = cell_bytes(plan, cell->shape, device);
-    if (cell->refused)
-      continue;
-    forecast->device = (int)plan->places[place];
-    forecast->seconds = cell_seconds(plan, cell, device);
-    busy[place] += isnan(forecast->seconds) ? 0 : forecast->seconds;
-    plan->seconds = isnan(plan->seconds) || isnan(forecast->seconds) ? NAN : fmax(plan->seconds, busy[place]);
+    plan->forecasts[i] = (struct forecast){.seconds = NAN, .device = -1};
+    schedule.grown_at[i] = INFINITY;
+    if (cell->shape.layers) {
+      plan->forecasts[i].flops_exact = flops_per_token(plan, cell->shape) * (double)cell->tokens;
+      plan->forecasts[i].memory_bytes = cell_bytes(plan, cell->shape, &plan->devices[0]);
+    }
+    left += !cell->refused;
   }
-  free(busy);
-  return 0;
+  for (; left > 0 && !code; left--) {
+    size_t place = 0;
+    double start;
+    for (size_t other = 1; other < plan->workers.count; other++)
+      place = schedule.free_at[other] < schedule.free_at[place] ? other : place;
+    size_t index = next_cell(plan, &schedule, schedule.free_at[place], &start);
+    place_cell(plan, &schedule, index, place, start);
+  }
+  free(schedule.free_at);
+  free(schedule.grown_at);
+  return code;
 }
 
 struct totals {
   size_t cells, refused;
   double tokens, flops_6nd, flops_exact;
+  double saved_6nd, saved_exact; /* by steps that are done once for several cells */
   uint64_t memory_bytes; /* of the largest cell */
 };
 
@@ -316,6 +359,8 @@ static struct totals totals_of(const struct plan *plan) {
     totals.tokens += (double)cell->tokens;
     totals.flops_6nd += cell->flops_6nd;
     totals.flops_exact += forecast->flops_exact;
+    totals.saved_6nd += (1 - forecast->own) * cell->flops_6nd;
+    totals.saved_exact += (1 - forecast->own) * forecast->flops_exact;
     if (forecast->memory_bytes > totals.memory_bytes)
       totals.memory_bytes = forecast->memory_bytes;
   }
@@ -335,7 +380,7 @@ static json_t *cell_json(const struct plan *plan, size_t index) {
   const struct forecast *forecast = &plan->forecasts[index];
   const char *device = forecast->device >= 0 ? plan->devices[forecast->device].text : NULL;
   double epochs = plan->means.epoch_tokens > 0 ? (double)cell->tokens / plan->means.epoch_tokens : NAN;
-  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:f, s:o, s:I, s:o, s:o, s:o, s:f, s:I, s:o, s:s?, s:s?}",
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:f, s:o, s:I, s:o, s:o, s:o, s:f, s:I, s:o, s:s?, s:s?, s:I, s:s?}",
                    "id", cell->id, "layers", count_or_null(cell->shape.layers), "width",
                    count_or_null(cell->shape.width), "heads", count_or_null(cell->shape.heads), "n_layers_only",
                    (json_int_t)cell->n_layers_only, "n_with_head", count_or_null((uint64_t)cell->n_with_head),
@@ -344,7 +389,8 @@ static json_t *cell_json(const struct plan *plan, size_t index) {
                    "steps", (json_int_t)cell->steps, "seconds", real_or_null(forecast->seconds, 1), "memory_bytes",
                    count_or_null(forecast->memory_bytes), "budget", real_or_null(cell->budget, cell->budget > 0), "lr",
                    cell->lr, "seed", (json_int_t)cell->seed, "epochs", real_or_null(epochs, 1), "device", device,
-                   "refused", cell->refused);
+                   "refused", cell->refused, "steps_shared", (json_int_t)plm_trunk_shared(plan->study, cell), "parent",
+                   cell->parent == PLM_NO_CELL ? NULL : plan->study->cells[cell->parent].id);
 }
 
 static json_t *device_json(const struct plm_plan_device *device) {
@@ -382,12 +428,13 @@ static json_t *plan_json(const struct plan *plan) {
     json_decref(devices);
     return NULL;
   }
-  return json_pack("{s:s, s:s, s:{s:s, s:s, s:f, s:f, s:f}, s:o, s:o, s:{s:I, s:I, s:f, s:f, s:f, s:o}}", "schema",
+  return json_pack("{s:s, s:s, s:{s:s, s:s, s:f, s:f, s:f}, s:o, s:o, s:{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}}", "schema",
                    "plmscale.plan/1", "study", plan->study->path, "corpus", "path", plan->study->corpus, "digest",
                    plan->corpus->digest, "train_sequences", plan->means.sequences, "train_tokens",
                    plan->means.epoch_tokens, "squares_per_token", plan->means.squares_per_token, "devices", devices,
                    "cells", cells, "totals", "cells", (json_int_t)totals.cells, "refused", (json_int_t)totals.refused,
-                   "tokens", totals.tokens, "flops_6nd", totals.flops_6nd, "flops_exact", totals.flops_exact, "seconds",
+                   "tokens", totals.tokens, "flops_6nd", totals.flops_6nd, "flops_exact", totals.flops_exact,
+                   "flops_6nd_saved", totals.saved_6nd, "flops_exact_saved", totals.saved_exact, "seconds",
                    real_or_null(plan->seconds, 1));
 }
 
@@ -450,6 +497,9 @@ static void print_footer(const struct plan *plan) {
     printf(", %zu refused", totals.refused);
   printf(": %s tokens in all, %.2e FLOP by 6ND, %.2e with attention and head counted exactly.\n",
          short_text(tokens, totals.tokens), totals.flops_6nd, totals.flops_exact);
+  if (totals.saved_exact > 0)
+    printf("Shared trunks save %.2e FLOP by 6ND, %.2e exactly (%.0f %%): TIME is of a cell's own steps.\n",
+           totals.saved_6nd, totals.saved_exact, 100 * totals.saved_exact / totals.flops_exact);
   printf("The training split has %s tokens (%.0f sequences) when cropped to %lld.\n",
          short_text(corpus, plan->means.epoch_tokens), plan->means.sequences,
          (long long)plan->study->config.data_length_max);

@@ -206,6 +206,15 @@ static void check_mode(struct plm_config_draft *draft, size_t size_count, size_t
                         "does not fit: mode zip pairs %zu sizes with %zu tokens", size_count, token_count);
 }
 
+/* What `auto` stands for: shared trunks pay where a size is trained on several token counts. */
+static void resolve_schedule(struct plm_config *config, size_t tokens, size_t budgets) {
+  if (config->train_schedule != PLM_SCHEDULE_AUTO)
+    return;
+  int several = config->grid_mode == PLM_GRID_GRID ? tokens > 1
+                                                   : config->grid_mode == PLM_GRID_ISOFLOP && *config->grid_sizes && budgets > 1;
+  config->train_schedule = several ? PLM_SCHEDULE_WSD : PLM_SCHEDULE_COSINE;
+}
+
 int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
   const struct plm_config *config = draft->config;
   size_t seeds, sizes, tokens, budgets;
@@ -225,5 +234,6 @@ int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
   if (code)
     return code;
   check_mode(draft, sizes, tokens);
+  resolve_schedule(draft->config, tokens, budgets);
   return check_rates(draft, err);
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "study/rates.h"
 #include "study/study.h"
+#include "study/trunk.h"
 
 #define COUNT_LIMIT 9e18 /* an int64_t holds more */
 #define ID_PREFIX_MIN 4
@@ -153,6 +154,24 @@ static int add_all(struct expansion *expansion, struct plm_error *err) {
   return code;
 }
 
+/* Warm-up of every cell; one whose warm-up in steps leaves nothing of it is refused. */
+static int warm_up_cells(struct expansion *expansion, struct plm_error *err) {
+  const struct plm_config *config = &expansion->study->config;
+  int code = plm_trunk_warm_up(expansion->cells, expansion->cell_count, config, err);
+  for (size_t i = 0; i < expansion->cell_count && code == 0; i++) {
+    struct plm_cell *cell = &expansion->cells[i];
+    int64_t room = config->train_schedule == PLM_SCHEDULE_WSD ? cell->trunk_steps : cell->steps;
+    if (cell->refused || config->train_warmup_steps <= room)
+      continue;
+    cell->refused = plm_memory_format("its %lld steps%s are fewer than warmup_steps = %lld", (long long)room,
+                                      room < cell->steps ? " before the cooldown" : "",
+                                      (long long)config->train_warmup_steps);
+    if (!cell->refused)
+      code = plm_error_memory(err, "planning cells");
+  }
+  return code;
+}
+
 static int name_cells(struct expansion *expansion, const char *corpus_digest, struct plm_error *err) {
   for (size_t i = 0; i < expansion->cell_count; i++) {
     struct plm_cell *cell = &expansion->cells[i];
@@ -212,13 +231,13 @@ int plm_study_expand(struct plm_study *study, const char *corpus_digest, int64_t
     code = plm_error_memory(err, "planning cells");
     goto out;
   }
-  code = add_all(&expansion, err);
-  if (code == 0)
-    code = name_cells(&expansion, corpus_digest, err);
-  if (code)
+  if ((code = add_all(&expansion, err)) || (code = warm_up_cells(&expansion, err)) ||
+      (code = name_cells(&expansion, corpus_digest, err)))
     goto out;
   qsort(expansion.cells, expansion.cell_count, sizeof *expansion.cells, compare_cells);
   merge_cells(&expansion);
+  if ((code = plm_trunk_link(expansion.cells, expansion.cell_count, err)))
+    goto out;
   release_cells(study->cells, study->cell_count);
   study->cells = expansion.cells;
   study->cell_count = expansion.cell_count;

@@ -37,9 +37,11 @@
   X(train, lr_at_1m, REAL, "", 1e-9, 10, "2e-3", "learning rate of the rule at one million parameters")                                      \
   X(train, lr_exponent, REAL, "", -2, 2, "-0.2", "exponent of the rule")                                                                     \
   X(train, lr_max, REAL, "", 1e-9, 10, "2e-2", "upper bound of the rule")                                                                    \
-  X(train, schedule, CHOICE, "constant|linear|cosine|wsd", 0, 0, "cosine", "after warm-up: to lr_final by the end; wsd: constant, then 1-sqrt cooldown") \
+  X(train, schedule, CHOICE, "auto|constant|linear|cosine|wsd", 0, 0, "auto",                                                                \
+    "after warm-up: to lr_final by the end; wsd: constant, then 1-sqrt cooldown; auto: wsd when sizes have several token counts, else cosine") \
   X(train, lr_final, REAL, "fraction of lr", 0, 1, "0.1", "where linear and cosine end (wsd ends at 0)")                                     \
-  X(train, warmup, REAL, "fraction of steps", 0, 1, "0.1", "linear warm-up")                                                                 \
+  X(train, warmup, REAL, "fraction of steps", 0, 1, "0.1", "linear warm-up, of a cell's steps; wsd: of those of the size's shortest cell")   \
+  X(train, warmup_steps, INTEGER, "steps", 0, 1e9, "0", "linear warm-up in steps, the same for every cell; 0: by warmup")                    \
   X(train, cooldown, REAL, "fraction of steps", 0, 1, "0.2", "length of the wsd cooldown")                                                   \
   X(train, clip, REAL, "", 0, 1e9, "1", "clip the global gradient norm here; 0: never")                                                      \
   X(train, weight_decay, REAL, "", 0, 10, "0.01", "AdamW decay of matrices (biases and norms have none)")                                    \
@@ -48,13 +50,14 @@
   X(train, epsilon, REAL, "", 1e-30, 1, "1e-8", "AdamW epsilon")                                                                             \
   X(train, smoothing, REAL, "fraction of steps", 0, 1, "0.05", "final training loss: mean over this last share of the steps")                \
   X(evaluate, tokens, INTEGER, "tokens", 1, 1e12, "200k", "size of the fixed validation set (the whole split when it is smaller)")           \
-  X(evaluate, count, INTEGER, "", 1, 100000, "5", "evaluations per run, evenly spaced, the last at the end")                                 \
+  X(evaluate, count, INTEGER, "", 1, 100000, "5", "evaluations per run, evenly spaced, the last at the end; wsd: in every tenfold of the steps after warm-up, and at the end")                             \
   X(run, devices, TEXT, "", 0, 0, "cpu", "devices NAME[:DEVICE], comma-separated; a device may be named more than once")                     \
   X(run, threads, INTEGER, "", 0, 4096, "0", "CPU threads per running cell; 0: cores divided by the number of devices")                      \
   X(run, checkpoint_seconds, REAL, "s", 0.1, 1e9, "60", "time between checkpoints")                                                          \
   X(run, record_every, INTEGER, "steps", 1, 1000000, "16", "read losses back from the device every so many steps")                           \
   X(run, micro_tokens, INTEGER, "tokens", 0, 1e9, "0", "tokens per micro-batch; 0: by the device's cache and memory")                        \
   X(run, self_check, BOOLEAN, "", 0, 0, "yes", "before a cell is trained, compare the device's matrix ops with the reference; recorded")        \
+  X(run, trunks, BOOLEAN, "", 0, 0, "yes", "wsd: steps that cells of one size and seed have in common are trained once; changes no result")   \
   X(run, hang_seconds, REAL, "s", 1, 1e9, "300", "a cell without a sign of life for so long is stopped and reported")
 
 #endif

@@ -28,7 +28,8 @@ struct plm_config {
 };
 
 enum plm_grid_mode { PLM_GRID_GRID, PLM_GRID_ZIP, PLM_GRID_ISOFLOP };
-enum plm_schedule { PLM_SCHEDULE_CONSTANT, PLM_SCHEDULE_LINEAR, PLM_SCHEDULE_COSINE, PLM_SCHEDULE_WSD };
+/* In a study that was read PLM_SCHEDULE_AUTO has been replaced by what it stands for. */
+enum plm_schedule { PLM_SCHEDULE_AUTO, PLM_SCHEDULE_CONSTANT, PLM_SCHEDULE_LINEAR, PLM_SCHEDULE_COSINE, PLM_SCHEDULE_WSD };
 
 /* [backend NAME] key = value; checked by the plugin's own table when it is loaded. */
 struct plm_backend_option {
@@ -50,8 +51,12 @@ struct plm_cell {
   double flops_6nd; /* 6 * n_layers_only * tokens */
   double lr;        /* peak learning rate */
   uint64_t seed;
+  int64_t warmup_steps;
+  int64_t trunk_steps; /* schedule wsd: steps before the cooldown, which do not depend on tokens; else 0 */
+  size_t parent;       /* index of the longest shorter cell of the same trunk (study/trunk.h), PLM_NO_CELL: none */
   char *refused;
 };
+#define PLM_NO_CELL ((size_t)-1)
 
 struct plm_study {
   char *path;   /* of the INI file */

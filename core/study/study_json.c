@@ -6,18 +6,26 @@
 #define STUDY_SCHEMA "plmscale.study/1"
 #define CELL_SCHEMA "plmscale.cell/1"
 
-/* A learning rate is one value however it is written. */
+/* A learning rate is one value however it is written, and of a warm-up in steps only the steps count. */
 static json_t *value_json(const struct plm_config *config, int index, const struct plm_cell *cell) {
   if (index == PLM_AT_train_lr && cell && strcmp(config->train_lr, "rule") != 0)
     return json_real(cell->lr);
+  if (index == PLM_AT_train_warmup_steps && cell)
+    return json_integer(cell->warmup_steps);
   return plm_option_json(config, index);
+}
+
+/* Whether an option belongs to the identity of a cell: one of two ways to give the warm-up does. */
+static int identifies(const struct plm_config *config, int index) {
+  int in_steps = config->train_warmup_steps > 0 || config->train_schedule == PLM_SCHEDULE_WSD;
+  return index == PLM_AT_train_warmup_steps ? in_steps : index == PLM_AT_train_warmup ? !in_steps : 1;
 }
 
 /* The options of one section; cell NULL: as the file has them. */
 static json_t *section_json(const struct plm_config *config, const char *section, const struct plm_cell *cell) {
   json_t *object = json_object();
   for (int i = 0; i < PLM_OPTION_COUNT; i++)
-    if (strcmp(plm_option_table[i].section, section) == 0 &&
+    if (strcmp(plm_option_table[i].section, section) == 0 && (!cell || identifies(config, i)) &&
         json_object_set_new(object, plm_option_table[i].key, value_json(config, i, cell))) {
       json_decref(object);
       return NULL;
@@ -36,12 +44,13 @@ json_t *plm_study_cell_json(const struct plm_study *study, const struct plm_cell
 }
 
 static json_t *cell_row(const struct plm_cell *cell) {
-  return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:s?}", "id", cell->id, "layers",
+  return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:s?}", "id", cell->id, "layers",
                    (json_int_t)cell->shape.layers, "width", (json_int_t)cell->shape.width, "heads",
                    (json_int_t)cell->shape.heads, "n_layers_only", (json_int_t)cell->n_layers_only, "n_with_head",
                    (json_int_t)cell->n_with_head, "n_total", (json_int_t)cell->n_total, "budget", cell->budget,
                    "tokens", (json_int_t)cell->tokens, "steps", (json_int_t)cell->steps, "flops_6nd", cell->flops_6nd,
-                   "lr", cell->lr, "seed", (json_int_t)cell->seed, "refused", cell->refused);
+                   "lr", cell->lr, "seed", (json_int_t)cell->seed, "warmup_steps", (json_int_t)cell->warmup_steps,
+                   "trunk_steps", (json_int_t)cell->trunk_steps, "refused", cell->refused);
 }
 
 static json_t *cells_json(const struct plm_study *study) {

@@ -12,6 +12,7 @@
 #include "data/corpus.h"
 #include "runtime/layer.h"
 #include "runtime/plugin.h"
+#include "train/branch.h"
 #include "train/lock.h"
 #include "train/opening.h"
 #include "train/provenance.h"
@@ -21,10 +22,9 @@ char *plm_cell_folder(const struct plm_study *study, const struct plm_cell *cell
   return plm_memory_format("%s/cells/%s", study->folder, cell->id);
 }
 
-/* A run at step 0. */
-static int begin_run(struct plm_checkpoint *c, const struct plm_study *study, const struct plm_cell *cell,
-                     const struct plm_corpus *corpus, const struct plm_layout *layout, struct plm_error *err) {
-  struct plm_run *run = &c->run;
+/* A run that has not done a step. */
+static int begin_run(struct plm_run *run, const struct plm_study *study, const struct plm_cell *cell,
+                     const struct plm_corpus *corpus, struct plm_error *err) {
   struct plm_run_figures *f = &run->figures;
   memcpy(run->cell_id, cell->id, sizeof run->cell_id);
   f->layers = cell->shape.layers;
@@ -38,20 +38,67 @@ static int begin_run(struct plm_checkpoint *c, const struct plm_study *study, co
   f->steps_planned = (double)cell->steps;
   f->seed = (double)cell->seed;
   f->lr = cell->lr;
+  f->warmup_steps = (double)cell->warmup_steps;
   f->diverged_step = -1;
-  c->floats = layout->floats;
-  c->params = plm_memory_zeroed(c->floats, sizeof(float));
-  c->moment1 = plm_memory_zeroed(c->floats, sizeof(float));
-  c->moment2 = plm_memory_zeroed(c->floats, sizeof(float));
   json_t *resolved = plm_study_cell_json(study, cell, corpus->digest);
   run->resolved_json = resolved ? json_dumps(resolved, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
   json_decref(resolved);
   run->ini = strdup(study->text);
   run->status = strdup("running");
-  if (!c->params || !c->moment1 || !c->moment2 || !run->resolved_json || !run->ini || !run->status)
+  run->trunk = strdup("");
+  return run->resolved_json && run->ini && run->status && run->trunk ? 0 : plm_error_memory(err, "beginning a run");
+}
+
+static int begin_weights(struct plm_checkpoint *c, const struct plm_study *study, const struct plm_cell *cell,
+                         const struct plm_layout *layout, struct plm_error *err) {
+  c->floats = layout->floats;
+  c->params = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment1 = plm_memory_zeroed(c->floats, sizeof(float));
+  c->moment2 = plm_memory_zeroed(c->floats, sizeof(float));
+  if (!c->params || !c->moment1 || !c->moment2)
     return plm_error_memory(err, "beginning a run");
   plm_layout_weights(c->params, layout, cell->seed, study->config.model_init_std);
   return 0;
+}
+
+/* The run goes on from a shorter cell's: what that one has done counts as its own. */
+static int branch_off(struct plm_checkpoint *c, struct plm_checkpoint *from, struct plm_error *err) {
+  struct plm_run_figures *f = &c->run.figures, *done = &from->run.figures;
+  free(c->run.trunk);
+  if (!(c->run.trunk = strdup(from->run.cell_id)))
+    return plm_error_memory(err, "branching off a trunk");
+  f->tokens = done->tokens;
+  f->residues = done->residues;
+  f->tokens_selected = done->tokens_selected;
+  f->tokens_masked = done->tokens_masked;
+  f->flops_exact = done->flops_exact;
+  f->steps = f->trunk_steps = done->steps;
+  f->seconds = f->trunk_seconds = done->seconds;
+  c->run.curve = from->run.curve;
+  from->run.curve = (struct plm_curve){0};
+  c->params = from->params;
+  c->moment1 = from->moment1;
+  c->moment2 = from->moment2;
+  c->cursor = from->cursor;
+  c->cursor_count = from->cursor_count;
+  c->floats = from->floats;
+  from->params = from->moment1 = from->moment2 = NULL;
+  from->cursor = NULL;
+  plm_log(PLM_LOG_INFO, "going on from step %.0f of cell %s", f->steps, from->run.cell_id);
+  return 0;
+}
+
+/* A run of which no checkpoint is left: from its trunk, or from nothing. */
+static int begin(struct plm_trainer *t, const struct plm_corpus *corpus, struct plm_error *err) {
+  struct plm_checkpoint *c = &t->checkpoint, from = {0};
+  const struct plm_layout *layout = &t->session->model.layout;
+  int found = 0, code = begin_run(&c->run, t->study, t->cell, corpus, err);
+  if (!code)
+    code = plm_branch_take(&from, &found, t->study, t->cell, layout->floats, err);
+  if (!code)
+    code = found ? branch_off(c, &from, err) : begin_weights(c, t->study, t->cell, layout, err);
+  plm_checkpoint_fini(&from);
+  return code;
 }
 
 /* What trains a cell, and what looks over its shoulder. */
@@ -119,7 +166,7 @@ static int close_devices(struct devices *devices, int code, struct plm_error *er
   return code ? code : found;
 }
 
-/* The run as its checkpoint left it, or a new one, on the device and ready for the next step. */
+/* The run as its checkpoint left it, or one that begins, on the device and ready for the next step. */
 static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struct plm_error *err) {
   struct plm_checkpoint *c = &t->checkpoint;
   const struct plm_layout *layout = &t->session->model.layout;
@@ -127,13 +174,13 @@ static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struc
   int code = plm_checkpoint_read(c, &found, t->folder, t->cell->id, layout->floats, err);
   if (code)
     return code;
-  if (!found) {
-    code = begin_run(c, t->study, t->cell, corpus, layout, err);
-  } else {
+  if (found)
     c->run.figures.resumes++;
-    t->seconds_before = c->run.figures.seconds;
+  else
+    code = begin(t, corpus, err);
+  t->seconds_before = c->run.figures.seconds;
+  if (!code && c->cursor)
     code = plm_batcher_restore(t->batcher, c->cursor, c->cursor_count, err);
-  }
   if (!code)
     code = plm_provenance_note(&c->run, t->session, corpus, t->study, t->options, err);
   if (!code)
@@ -165,6 +212,7 @@ static int train(struct plm_trainer *t, const struct plm_corpus *corpus, const c
       (code = plm_run_write(run_path, run, &t->session->model.layout, t->checkpoint.params, err)))
     return code;
   plm_checkpoint_remove(t->folder);
+  plm_branch_release(t->study, t->cell);
   return 0;
 }
 

@@ -51,24 +51,28 @@ static int put_state(hid_t file, const struct plm_checkpoint *c, struct plm_erro
   return code;
 }
 
-int plm_checkpoint_write(const char *folder, const struct plm_checkpoint *checkpoint, struct plm_error *err) {
+/* previous: where the file that is there now goes, NULL: it is replaced. */
+static int save(const char *path, const char *previous, const struct plm_checkpoint *checkpoint, struct plm_error *err) {
   struct plm_h5_writer *writer = NULL;
-  char *path = plm_file_join(folder, generations[0]), *previous = plm_file_join(folder, generations[1]);
-  int code = 0;
-  if (!path || !previous)
-    code = plm_error_memory(err, "naming a checkpoint");
-  if (!code)
-    code = plm_h5_writer_create(&writer, path, 3 * checkpoint->floats * sizeof(float) > IMAGE_MAX, err);
+  int code = plm_h5_writer_create(&writer, path, 3 * checkpoint->floats * sizeof(float) > IMAGE_MAX, err);
   if (code)
-    goto out;
+    return code;
   code = put_state(plm_h5_writer_file(writer), checkpoint, err);
-  if (!code && rename(path, previous) && errno != ENOENT)
+  if (!code && previous && rename(path, previous) && errno != ENOENT)
     code = plm_error_set_system(err, errno, "cannot rename \"%s\"", path);
-  if (code)
-    plm_h5_writer_abandon(writer);
-  else
-    code = plm_h5_writer_commit(writer, err);
-out:
+  if (!code)
+    return plm_h5_writer_commit(writer, err);
+  plm_h5_writer_abandon(writer);
+  return code;
+}
+
+int plm_checkpoint_save(const char *path, const struct plm_checkpoint *checkpoint, struct plm_error *err) {
+  return save(path, NULL, checkpoint, err);
+}
+
+int plm_checkpoint_write(const char *folder, const struct plm_checkpoint *checkpoint, struct plm_error *err) {
+  char *path = plm_file_join(folder, generations[0]), *previous = plm_file_join(folder, generations[1]);
+  int code = path && previous ? save(path, previous, checkpoint, err) : plm_error_memory(err, "naming a checkpoint");
   free(path);
   free(previous);
   return code;
@@ -117,8 +121,8 @@ out:
   return code;
 }
 
-static int read_generation(struct plm_checkpoint *out, const char *path, const char *cell_id, uint64_t floats,
-                           struct plm_error *err) {
+int plm_checkpoint_load(struct plm_checkpoint *out, const char *path, const char *cell_id, uint64_t floats,
+                        struct plm_error *err) {
   struct plm_checkpoint checkpoint = {.floats = floats};
   hid_t file;
   int code = plm_h5_open(&file, path, PLM_CHECKPOINT_FORMAT, PLM_CHECKPOINT_VERSION, err);
@@ -142,7 +146,7 @@ int plm_checkpoint_read(struct plm_checkpoint *out, int *found, const char *fold
     if (!path)
       return plm_error_memory(err, "naming a checkpoint");
     if (plm_file_exists(path)) {
-      code = read_generation(out, path, cell_id, floats, err);
+      code = plm_checkpoint_load(out, path, cell_id, floats, err);
       *found = !code;
       if (code) {
         damaged = 1;

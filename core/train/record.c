@@ -106,16 +106,27 @@ int plm_record_put(hid_t file, const char *format, int64_t version, const struct
   return code ? code : put_evaluations(file, &run->curve, err);
 }
 
-static int get_newer_texts(struct plm_run *run, hid_t file, struct plm_error *err) {
+/* What came with later versions of the format: as if empty in older files. */
+static int get_newer(struct plm_run *run, hid_t file, struct plm_error *err) {
   int64_t version = 1;
   int code = plm_h5_get_integer(&version, file, "format_version", err);
-#define X(name)                                                                       \
-  if (!code && version >= 2)                                                          \
-    code = plm_h5_get_text(&run->name, file, #name, err);                             \
-  else if (!code && !(run->name = strdup("")))                                        \
+#define X(name, units)      \
+  if (!code && version >= 3) \
+    code = plm_h5_get_real(&run->figures.name, file, #name, err);
+  PLM_RUN_FIGURES_3(X)
+#undef X
+#define GET(name, since)                                    \
+  if (!code && version >= (since))                          \
+    code = plm_h5_get_text(&run->name, file, #name, err);   \
+  else if (!code && !(run->name = strdup("")))              \
     code = plm_error_memory(err, "reading a run");
+#define X(name) GET(name, 2)
   PLM_RUN_TEXTS_2(X)
 #undef X
+#define X(name) GET(name, 3)
+  PLM_RUN_TEXTS_3(X)
+#undef X
+#undef GET
   return code;
 }
 
@@ -130,14 +141,14 @@ static int get_figures(struct plm_run *run, hid_t file, struct plm_error *err) {
 #define X(name, units) \
   if (!code)           \
     code = plm_h5_get_real(&f->name, file, #name, err);
-  PLM_RUN_FIGURES(X)
+  PLM_RUN_FIGURES_1(X)
 #undef X
 #define X(name) \
   if (!code)    \
     code = plm_h5_get_text(&run->name, file, #name, err);
   PLM_RUN_TEXTS_1(X)
 #undef X
-  return code ? code : get_newer_texts(run, file, err);
+  return code ? code : get_newer(run, file, err);
 }
 
 static int get_curve(struct plm_curve *curve, hid_t file, struct plm_error *err) {

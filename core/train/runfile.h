@@ -16,12 +16,13 @@
 #include "train/curve.h"
 
 #define PLM_RUN_FORMAT "plmscale-run"
-#define PLM_RUN_VERSION 2 /* 2: the texts of PLM_RUN_TEXTS_2 */
+#define PLM_RUN_VERSION 3 /* 2: the texts of PLM_RUN_TEXTS_2; 3: the figures and texts that end in _3 */
 #define PLM_CHECKPOINT_FORMAT "plmscale-checkpoint"
-#define PLM_CHECKPOINT_VERSION 2 /* as above */
+#define PLM_CHECKPOINT_VERSION 3 /* as above */
 
 /* The figures of a run: everything of "what is counted". Doubles hold whole numbers up to 2^53 exactly. */
-#define PLM_RUN_FIGURES(X)                                                                                            \
+#define PLM_RUN_FIGURES(X) PLM_RUN_FIGURES_1(X) PLM_RUN_FIGURES_3(X)
+#define PLM_RUN_FIGURES_1(X)                                                                                          \
   X(layers, "") X(width, "") X(heads, "")                                                                             \
   X(n_layers_only, "parameters") X(n_with_head, "parameters") X(n_total, "parameters")                                \
   X(budget, "FLOP")              /* the grid's compute budget, 0 when it has none */                                  \
@@ -39,6 +40,11 @@
   X(seconds, "s")                /* wall time over all processes of the run */                                        \
   X(tokens_per_second, "tokens/s")                                                                                    \
   X(micro_tokens, "tokens") X(threads, "") X(deterministic, "") X(resumes, "") X(diverged_step, "")
+/* Since version 3; 0 when read from an older file. The other figures count these steps in, as if the run had done them itself. */
+#define PLM_RUN_FIGURES_3(X)                                                                                          \
+  X(warmup_steps, "")                                                                                                 \
+  X(trunk_steps, "")             /* steps taken over from the cell that text trunk names */                           \
+  X(trunk_seconds, "s")          /* the part of seconds that they took there */
 
 struct plm_run_figures {
 #define X(name, units) double name;
@@ -47,7 +53,7 @@ struct plm_run_figures {
 };
 
 /* Texts of a run: provenance. All owned by the struct, never NULL once read or about to be written. */
-#define PLM_RUN_TEXTS(X) PLM_RUN_TEXTS_1(X) PLM_RUN_TEXTS_2(X)
+#define PLM_RUN_TEXTS(X) PLM_RUN_TEXTS_1(X) PLM_RUN_TEXTS_2(X) PLM_RUN_TEXTS_3(X)
 #define PLM_RUN_TEXTS_1(X)                                                                                    \
   X(status)          /* done or diverged */                                                                   \
   X(shape) X(corpus_digest) X(precision) X(backend) X(backend_version) X(backend_path) X(backend_sha256)      \
@@ -58,6 +64,9 @@ struct plm_run_figures {
   X(self_check)      /* "passed 36 cases, ..", "off", or why there was none */                                 \
   X(kernels)         /* "linear+bias 2048x320x960: NAME; ..": what ran the matrix ops; "" where there is no choice */ \
   X(kernels_source)  /* "default", or the profile's path */
+/* Since version 3; likewise. */
+#define PLM_RUN_TEXTS_3(X)                                                                                    \
+  X(trunk)           /* id of the cell whose trunk this run branched off; "": it did every step itself */
 
 struct plm_run {
   char cell_id[PLM_CELL_ID];
@@ -82,7 +91,7 @@ int plm_run_write(const char *path, const struct plm_run *run, const struct plm_
  */
 int plm_run_read(struct plm_run *out, float **weights, const char *path, const char *cell_id, struct plm_error *err);
 
-/* The state of a run under way. Arenas are owned by the caller and have layout->floats floats. */
+/* The state of a run at a step, enough to go on from there. Arenas are owned by the caller and have layout->floats floats. */
 struct plm_checkpoint {
   struct plm_run run; /* figures and curve so far; status "running" */
   float *params, *moment1, *moment2;
@@ -91,6 +100,11 @@ struct plm_checkpoint {
   uint64_t cursor_count;
 };
 void plm_checkpoint_fini(struct plm_checkpoint *checkpoint);
+
+/* One file. load: *out as it was saved, PLM_E_DAMAGED as for plm_run_read. */
+int plm_checkpoint_save(const char *path, const struct plm_checkpoint *checkpoint, struct plm_error *err);
+int plm_checkpoint_load(struct plm_checkpoint *out, const char *path, const char *cell_id, uint64_t floats,
+                        struct plm_error *err);
 
 /* Keeps the file before as folder/checkpoint.previous.h5. */
 int plm_checkpoint_write(const char *folder, const struct plm_checkpoint *checkpoint, struct plm_error *err);

@@ -16,9 +16,9 @@ enum plm_job_state {
 struct plm_job {
   enum plm_job_state state;
   int diverged;
-  double flops;      /* its weight in estimates */
+  double flops;      /* its weight in estimates: of its own steps, without those of its parent's trunk */
   double before;     /* the share done before this child */
-  double share;      /* done so far, 0..1 */
+  double share;      /* done so far of its own steps, 0..1 */
   double busy_since; /* when another process was first seen on it; 0: not */
   double again;      /* not looked at before this time */
 };
@@ -34,6 +34,9 @@ struct plm_supervision {
   int unusable; /* the code of a device that cannot be used as asked for */
   char unusable_text[PLM_ERROR_TEXT];
 };
+
+/* The share of a cell's own steps that is done when it has come to this step. */
+double plm_supervision_share(const struct plm_supervision *s, size_t cell, int64_t step);
 
 /* The line about all that goes on, at most once in a while. */
 void plm_supervision_show(struct plm_supervision *s);

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "study/trunk.h"
+#include "train/branch.h"
 #include "train/cell.h"
 #include "train/failure.h"
 #include "train/lock.h"
@@ -42,7 +44,7 @@ static int look_at_cell(struct plm_supervision *s, size_t index, struct plm_erro
     } else if (standing.state == PLM_CELL_DAMAGED) {
       code = plm_cell_set_aside(folder, standing.reason, err);
     } else if (cell->steps > 0) {
-      job->share = (double)standing.step / (double)cell->steps;
+      job->share = plm_supervision_share(s, index, standing.step);
     }
   }
   free(folder);
@@ -122,12 +124,22 @@ static int start_cell(struct plm_supervision *s, struct plm_worker *worker, size
   return 0;
 }
 
+/* 0 while the cell whose trunk it shares is on the way to where they part. */
+static int ready(const struct plm_supervision *s, size_t index) {
+  const struct plm_cell *cell = &s->study->cells[index];
+  if (!plm_trunk_shared(s->study, cell))
+    return 1;
+  enum plm_job_state state = s->jobs[cell->parent].state;
+  int coming = state == PLM_JOB_WAITING || state == PLM_JOB_RUNNING;
+  return !coming || plm_branch_left(s->study, &s->study->cells[cell->parent]);
+}
+
 /* The next cell in the plan's order; one that another process holds is looked at again now and then. */
 static size_t next_cell(struct plm_supervision *s) {
   double now = plm_child_clock();
   for (size_t i = 0; i < s->study->cell_count; i++) {
     struct plm_job *job = &s->jobs[i];
-    if (job->state != PLM_JOB_WAITING || now < job->again)
+    if (job->state != PLM_JOB_WAITING || now < job->again || !ready(s, i))
       continue;
     job->again = now + BUSY_AGAIN;
     return i;
@@ -376,7 +388,9 @@ int plm_supervise(struct plm_supervisor_result *out, const struct plm_study *stu
     goto out;
   }
   for (size_t i = 0; i < study->cell_count && !code; i++) {
-    s.jobs[i].flops = plm_prepare_flops(study, &study->cells[i], prepared->mean_length);
+    const struct plm_cell *cell = &study->cells[i];
+    double own = cell->steps > 0 ? 1 - (double)plm_trunk_shared(study, cell) / (double)cell->steps : 0;
+    s.jobs[i].flops = own * plm_prepare_flops(study, cell, prepared->mean_length);
     code = look_at_cell(&s, i, err);
   }
   s.started = plm_child_clock();

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "study/trunk.h"
 #include "train/runfile.h"
 #include "train/supervision.h"
 
@@ -32,11 +33,18 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *text, const c
     text->used = text->used + (size_t)length < TEXT_MAX ? text->used + (size_t)length : TEXT_MAX - 1;
 }
 
+double plm_supervision_share(const struct plm_supervision *s, size_t cell, int64_t step) {
+  int64_t shared = plm_trunk_shared(s->study, &s->study->cells[cell]), own = s->study->cells[cell].steps - shared;
+  return own > 0 && step > shared ? (double)(step - shared) / (double)own : 0;
+}
+
 /* The share of a running cell, and what this child did of it. */
-static double follow(struct plm_job *job, const struct plm_child *child) {
+static double follow(struct plm_supervision *s, const struct plm_worker *worker) {
+  struct plm_job *job = &s->jobs[worker->cell];
+  const struct plm_child *child = &worker->child;
   if (child->reports == 0 || child->progress.steps <= 0)
     return 0;
-  job->share = (double)child->progress.step / (double)child->progress.steps;
+  job->share = plm_supervision_share(s, worker->cell, child->progress.step);
   return job->flops * fmax(0, job->share - job->before);
 }
 
@@ -50,7 +58,7 @@ static struct tally take_tally(struct plm_supervision *s) {
   const struct plm_workers *workers = s->options->workers;
   for (size_t i = 0; i < workers->count; i++)
     if (workers->items[i].child.pid)
-      t.worked += follow(&s->jobs[workers->items[i].cell], &workers->items[i].child);
+      t.worked += follow(s, &workers->items[i]);
   for (size_t i = 0; i < s->study->cell_count; i++) {
     const struct plm_job *job = &s->jobs[i];
     if (job->state == PLM_JOB_REFUSED)

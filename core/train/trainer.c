@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/branch.h"
 #include "train/schedule.h"
 
 static double now(void) {
@@ -31,7 +32,7 @@ static int step(struct plm_trainer *t, int64_t index, struct plm_error *err) {
   int code = plm_batcher_next(t->batcher, (uint32_t)index, &t->batch, err);
   if (code || (code = plm_curve_reserve(&run->curve, (size_t)index + 1, err)))
     return code;
-  double rate = t->cell->lr * plm_schedule_factor(config, index, t->cell->steps);
+  double rate = t->cell->lr * plm_schedule_factor(config, t->cell, index);
   struct plm_step_schedule schedule = {
       .rate = (float)rate,
       .correction1 = (float)(1 - pow(config->train_beta1, (double)index + 1)),
@@ -125,7 +126,8 @@ static int read_arenas(struct plm_trainer *t, struct plm_error *err) {
   return code ? code : plm_session_read(t->session, PLM_SLOT_MOMENT2, t->checkpoint.moment2, err);
 }
 
-static int write_checkpoint(struct plm_trainer *t, struct plm_error *err) {
+/* Everything that the device and the batcher know into the checkpoint. */
+static int take_state(struct plm_trainer *t, struct plm_error *err) {
   struct plm_checkpoint *c = &t->checkpoint;
   free(c->cursor);
   c->cursor = NULL;
@@ -133,10 +135,20 @@ static int write_checkpoint(struct plm_trainer *t, struct plm_error *err) {
   if (!code)
     code = read_arenas(t, err);
   c->run.figures.seconds = t->seconds_before + now() - t->started;
+  return code;
+}
+
+static int write_checkpoint(struct plm_trainer *t, struct plm_error *err) {
+  int code = take_state(t, err);
   if (!code)
-    code = plm_checkpoint_write(t->folder, c, err);
+    code = plm_checkpoint_write(t->folder, &t->checkpoint, err);
   t->last_checkpoint = now();
   return code;
+}
+
+static int leave_trunk(struct plm_trainer *t, struct plm_error *err) {
+  int code = take_state(t, err);
+  return code ? code : plm_branch_leave(t->study, t->cell, &t->checkpoint, err);
 }
 
 static void report(struct plm_trainer *t, int force) {
@@ -161,12 +173,6 @@ static void report(struct plm_trainer *t, int force) {
       .valid_loss_mask = curve->evaluation_count ? curve->evaluations[curve->evaluation_count - 1].loss_mask : NAN,
   };
   t->options->progress(t->options->context, &p);
-}
-
-/* 1 when an evaluation belongs after this many steps: count of them, evenly spaced, the last at the end. */
-static int evaluation_due(const struct plm_trainer *t, int64_t done) {
-  int64_t count = t->study->config.evaluate_count, steps = t->cell->steps;
-  return done * count / steps > (done - 1) * count / steps;
 }
 
 static void conclude(struct plm_trainer *t, int64_t diverged) {
@@ -203,13 +209,16 @@ int plm_trainer_run(struct plm_trainer *t, int *diverged_out, struct plm_error *
   for (int64_t index = (int64_t)run->curve.steps; index < t->cell->steps && diverged < 0; index++) {
     if ((code = step(t, index, err)))
       return code;
-    int due = evaluation_due(t, index + 1), stop = t->options->stop && *t->options->stop;
-    if (!due && !stop && (index + 1) % config->run_record_every && index + 1 < t->cell->steps)
+    int due = plm_schedule_evaluates(config, t->cell, index + 1), branch = plm_branch_due(t->study, t->cell, index + 1);
+    int stop = t->options->stop && *t->options->stop;
+    if (!due && !branch && !stop && (index + 1) % config->run_record_every && index + 1 < t->cell->steps)
       continue;
     size_t first = t->recorded;
     if ((code = read_records(t, &diverged, err)) || (code = write_events(t, first, err)))
       return code;
     if (diverged < 0 && due && (code = evaluate(t, err)))
+      return code;
+    if (diverged < 0 && branch && (code = leave_trunk(t, err)))
       return code;
     report(t, index + 1 == t->cell->steps);
     stop = t->options->stop && *t->options->stop;
