@@ -106,17 +106,31 @@ static int write_events(struct plm_trainer *t, size_t first, struct plm_error *e
   return code || !t->events ? code : plm_events_flush(t->events, err);
 }
 
+static int write_evaluation_events(struct plm_trainer *t, const struct plm_evaluation *e, struct plm_error *err) {
+  if (!t->events)
+    return 0;
+  int code = plm_events_scalar(t->events, "valid/loss_mask", (int64_t)e->step, e->loss_mask, err);
+  return code ? code : plm_events_scalar(t->events, "valid/loss_all", (int64_t)e->step, e->loss_all, err);
+}
+
+/* What a run that has just branched off has of its trunk, where nothing of it is written yet. */
+static int write_trunk_events(struct plm_trainer *t, struct plm_error *err) {
+  const struct plm_run *run = &t->checkpoint.run;
+  int code = 0;
+  if (run->figures.resumes > 0 || !run->curve.steps)
+    return 0;
+  for (size_t i = 0; !code && i < run->curve.evaluation_count; i++)
+    code = write_evaluation_events(t, &run->curve.evaluations[i], err);
+  return code ? code : write_events(t, 0, err);
+}
+
 static int evaluate(struct plm_trainer *t, struct plm_error *err) {
   struct plm_run *run = &t->checkpoint.run;
   struct plm_evaluation e = {.step = run->figures.steps, .tokens = run->figures.tokens};
   int code = plm_validation_evaluate(&e, &t->validation, t->session, err);
   if (!code)
     code = plm_curve_add_evaluation(&run->curve, &e, err);
-  if (!code && t->events)
-    code = plm_events_scalar(t->events, "valid/loss_mask", (int64_t)e.step, e.loss_mask, err);
-  if (!code && t->events)
-    code = plm_events_scalar(t->events, "valid/loss_all", (int64_t)e.step, e.loss_all, err);
-  return code;
+  return code ? code : write_evaluation_events(t, &e, err);
 }
 
 static int read_arenas(struct plm_trainer *t, struct plm_error *err) {
@@ -201,7 +215,9 @@ int plm_trainer_run(struct plm_trainer *t, int *diverged_out, struct plm_error *
   const struct plm_config *config = &t->study->config;
   struct plm_run *run = &t->checkpoint.run;
   int64_t diverged = -1;
-  int code = 0;
+  int code = write_trunk_events(t, err);
+  if (code)
+    return code;
   t->started = t->last_checkpoint = t->last_progress = now();
   t->last_tokens = run->figures.tokens;
   t->recorded = run->curve.steps;

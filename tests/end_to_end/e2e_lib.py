@@ -20,9 +20,9 @@ LOCKS = {"lock"}
 FIGURES = """layers width heads n_layers_only n_with_head n_total budget tokens_planned tokens residues tokens_selected
 tokens_masked tokens_unique epochs flops_6nd flops_exact steps_planned steps seed lr train_loss_all train_loss_mask valid_loss_all
 valid_loss_all_error valid_loss_mask valid_loss_mask_error valid_rows_all valid_rows_mask seconds tokens_per_second micro_tokens
-threads deterministic resumes diverged_step""".split()
+threads deterministic resumes diverged_step warmup_steps trunk_steps trunk_seconds""".split()
 TEXTS = """cell_id content_xxh3 status shape corpus_digest precision backend backend_version backend_path backend_sha256 device_id
-device_name driver driver_version host_name lowered_ops backend_layers format tool_version created_utc""".split()
+device_name driver driver_version host_name lowered_ops backend_layers trunk format tool_version created_utc""".split()
 
 STUDY = {
     "study": {"corpus": "corpus.h5"},

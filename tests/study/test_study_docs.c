@@ -104,7 +104,7 @@ static void test_docs__options_document_has_a_row_for_every_option(void **state)
     assert_non_null(strstr(text, row));
   }
   assert_non_null(strstr(text, "| `batch_tokens` | 64 to 1e9 tokens | `8192` | "));
-  assert_non_null(strstr(text, "| `schedule` | constant, linear, cosine or wsd | `cosine` | "));
+  assert_non_null(strstr(text, "| `schedule` | auto, constant, linear, cosine or wsd | `auto` | "));
   free(text);
 }
 

@@ -35,10 +35,10 @@ static const struct bad_value bad_values[] = {
     {"[train]\nwarmup = 10%\n", "7: [train] warmup \"10%\" is not a number (examples: 0.15, 1e17, 8M, 1_000_000) "
                                 "(expected 0 to 1 fraction of steps)"},
     {"[train]\nschedule = cosin\n", "7: [train] schedule \"cosin\" is not known, did you mean \"cosine\"? (expected "
-                                    "constant, linear, cosine or wsd)"},
+                                    "auto, constant, linear, cosine or wsd)"},
     {"[train]\nschedule = triangular\n",
-     "7: [train] schedule \"triangular\" is not known (expected constant, linear, cosine or wsd)"},
-    {"[train]\nschedule =\n", "7: [train] schedule \"\" is not known (expected constant, linear, cosine or wsd)"},
+     "7: [train] schedule \"triangular\" is not known (expected auto, constant, linear, cosine or wsd)"},
+    {"[train]\nschedule =\n", "7: [train] schedule \"\" is not known (expected auto, constant, linear, cosine or wsd)"},
     {"[grid]\nmode = isoflp\n",
      "7: [grid] mode \"isoflp\" is not known, did you mean \"isoflop\"? (expected grid, zip or isoflop)"},
     {"[train]\nlr = fast\n", "7: [train] lr \"fast\" is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
@@ -185,8 +185,8 @@ static void test_values__good_ones_are_taken(void **state) {
 static void test_values__choices_stand_in_the_order_of_their_enums(void **state) {
   (void)state;
   static const char *const modes[] = {"grid", "zip", "isoflop"};
-  static const char *const schedules[] = {"constant", "linear", "cosine", "wsd"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const schedules[] = {"auto", "constant", "linear", "cosine", "wsd"};
+  for (int i = 1; i < 5; i++) {
     char text[512];
     snprintf(text, sizeof text, "[study]\ncorpus=c\n[train]\nschedule=%s\n[grid]\nmode=%s\n%s", schedules[i],
              modes[i % 3], i % 3 == PLM_GRID_ISOFLOP ? "compute=1e13\ncenter=30k\n" : "sizes=26k\ntokens=1M\n");
