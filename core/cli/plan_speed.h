@@ -33,6 +33,7 @@ struct plm_plan_device {
   uint32_t count;
   uint64_t cache_bytes; /* as the device says, 0: unknown or not measured */
   char reason[400];     /* why not every shape was measured, or "" */
+  double gflops, gbps;  /* of its data sheet, when that is all there is of it (plan_sheet.c); else 0 */
 };
 
 /*

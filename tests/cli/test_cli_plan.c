@@ -191,6 +191,61 @@ static void test_plan__wrong_input_is_refused_in_one_line(void **state) {
   }
 }
 
+/* A card of a data sheet needs no backend; half of its speed is twice the time, and no card beats its peak. */
+static void test_plan__takes_a_device_by_its_data_sheet(void **state) {
+  size_t i, timed = 0;
+  const json_t *cell;
+  (void)state;
+  cli_write("study.ini", STUDY_OF("nosuch"));
+  json_t *plan = cli_run_json("plan", "study.ini", "--json", "--sheet=a card=2,1e6", "--sheet-share=1", NULL);
+  json_t *half = cli_run_json("plan", "study.ini", "--json", "--sheet=a card=2,1e6", NULL);
+  const json_t *device = json_array_get(json_object_get(plan, "devices"), 0);
+  assert_string_equal(json_string_value(json_object_get(device, "device")), "a card");
+  assert_true(cli_number(device, "sheet_gflops") == 2 && !json_object_get(device, "measured"));
+  assert_int_equal(json_array_size(json_object_get(device, "computed")), 3);
+  json_array_foreach (cells_of(plan), i, cell) {
+    if (is_refused(cell))
+      continue;
+    const json_t *slower = json_array_get(json_object_get(half, "cells"), i);
+    assert_true(cli_number(cell, "seconds") > cli_number(cell, "flops_exact") * 0.5 / 2e9);
+    assert_float_equal(cli_number(slower, "seconds") / cli_number(cell, "seconds"), 2, 1e-9);
+    timed++;
+  }
+  assert_int_equal(timed, 4);
+  json_decref(half);
+  json_decref(plan);
+}
+
+/* A corpus that is yet to come: another one's lengths, and as many tokens as it will have. */
+static void test_plan__takes_another_corpus_and_its_size(void **state) {
+  (void)state;
+  cli_write("study.ini", "[study]\ncorpus = none.h5\n[grid]\ncompute = 1e9, 1e10\nsizes = 1x16x1, 2x16x1\nepochs_max = 5\n"
+                         "[data]\nlength_max = 256\n[train]\nbatch_tokens = 512\n");
+  json_t *small = cli_run_json("plan", "study.ini", "--json", "--no-measure", "--corpus=corpus.h5", NULL);
+  json_t *large = cli_run_json("plan", "study.ini", "--json", "--no-measure", "--corpus=corpus.h5", "--epoch-tokens=1G", NULL);
+  assert_true(cli_number(json_object_get(small, "totals"), "refused") > 0);
+  assert_true(cli_number(json_object_get(large, "totals"), "refused") == 0);
+  assert_true(cli_number(json_object_get(large, "corpus"), "train_tokens") == 1e9);
+  assert_true(cli_number(json_object_get(large, "corpus"), "squares_per_token") ==
+              cli_number(json_object_get(small, "corpus"), "squares_per_token"));
+  json_decref(large);
+  json_decref(small);
+}
+
+static void test_plan__refuses_a_sheet_that_is_none(void **state) {
+  static const char *const sheets[] = {"--sheet=card", "--sheet=card=20000", "--sheet==20000,500", "--sheet=card=fast,500",
+                                       "--sheet=card=20000,0", "--sheet=a,b=20000,500", "--sheet-share=2",
+                                       "--epoch-tokens=0"};
+  (void)state;
+  cli_write("study.ini", STUDY_OF("nosuch"));
+  for (size_t i = 0; i < sizeof sheets / sizeof *sheets; i++) {
+    struct cli_result result = cli_run("plan", "study.ini", sheets[i], NULL);
+    assert_int_equal(result.code, 2);
+    assert_non_null(strstr(result.err, i < 6 ? "--sheet \"" : i == 6 ? "--sheet-share \"2\"" : "--epoch-tokens \"0\""));
+    cli_result_fini(&result);
+  }
+}
+
 static int setup(void **state) {
   if (cli_setup(state))
     return -1;
@@ -207,6 +262,9 @@ int main(void) {
       cmocka_unit_test(test_plan__a_device_that_fails_costs_the_times_only),
       cmocka_unit_test(test_plan__table_has_cells_refusals_and_totals),
       cmocka_unit_test(test_plan__wrong_input_is_refused_in_one_line),
+      cmocka_unit_test(test_plan__takes_a_device_by_its_data_sheet),
+      cmocka_unit_test(test_plan__takes_another_corpus_and_its_size),
+      cmocka_unit_test(test_plan__refuses_a_sheet_that_is_none),
   };
   return cmocka_run_group_tests(tests, setup, cli_teardown);
 }
