@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "data/corpus.h"
 #include "study/study.h"
-#include "train/cell.h"
+#include "train/cell_folder.h"
 
 #define CURVE_POINTS 400
 #define CURVE_STEPS_MIN 20

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "train/cell.h"
+#include "train/cell_folder.h"
 
 /* Owned by the caller, NULL when out of memory. */
 static char *branch_path(const struct plm_study *study, const struct plm_cell *cell) {

@@ -13,14 +13,11 @@
 #include "runtime/layer.h"
 #include "runtime/plugin.h"
 #include "train/branch.h"
+#include "train/cell_folder.h"
 #include "train/lock.h"
 #include "train/opening.h"
 #include "train/provenance.h"
 #include "train/trainer.h"
-
-char *plm_cell_folder(const struct plm_study *study, const struct plm_cell *cell) {
-  return plm_memory_format("%s/cells/%s", study->folder, cell->id);
-}
 
 /* A run that has not done a step. */
 static int begin_run(struct plm_run *run, const struct plm_study *study, const struct plm_cell *cell,

@@ -28,9 +28,6 @@ struct plm_cell_options {
   void *context;
 };
 
-/* The folder of a cell, NAME.study/cells/ID; owned by the caller, NULL when out of memory. */
-char *plm_cell_folder(const struct plm_study *study, const struct plm_cell *cell);
-
 /* Renames folder/run.h5, which does not verify because of why, to run.damaged.h5 and says so. */
 int plm_cell_set_aside(const char *folder, const char *why, struct plm_error *err);
 

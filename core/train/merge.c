@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/h5.h"
 #include "base/memory.h"
-#include "train/cell.h"
+#include "train/cell_folder.h"
 #include "train/runfile.h"
 
 /* Above this the file is written straight to its temporary: an image in memory would cost too much. */

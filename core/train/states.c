@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/h5.h"
-#include "train/cell.h"
+#include "train/cell_folder.h"
 
 const char *plm_cell_state_name(enum plm_cell_state state) {
   static const char *const names[PLM_CELL_STATES] = {"refused", "waiting", "checkpoint", "running",

@@ -15,6 +15,7 @@
 #include "study/trunk.h"
 #include "train/branch.h"
 #include "train/cell.h"
+#include "train/cell_folder.h"
 #include "train/failure.h"
 #include "train/lock.h"
 #include "train/states.h"
