@@ -186,6 +186,8 @@ void plm_fit_print(const struct plm_law *law, const struct plm_law_options *opti
   if (law->noise.freedom)
     printf("noise of a run: %.2g %% of its loss (%s, %zu degrees of freedom)\n", 100 * law->noise.sigma,
            law->noise.source, law->noise.freedom);
+  if (law->noise.shared > 0)
+    printf("runs of one size and seed share it: correlation %.2f across budgets\n", law->noise.shared);
   if (law->fit_count)
     side_by_side_print(law);
   putchar('\n');

@@ -9,6 +9,9 @@
  * PLM_RESAMPLE_NOISE: every point stays and gets noise of variance sigma^2 (Porian et al. 2024): an IsoFLOP profile
  * that lost a size in the draw is another profile. A curve moves as a whole. Where no noise is known the points are
  * drawn as they are.
+ *
+ * The part of the noise that runs of one size and seed share (noise.h) is drawn once for all of them: in place of as much of
+ * each one's own where every point stays, on top of it where cells are drawn, which takes them for independent.
  */
 #ifndef PLM_LAW_BOOTSTRAP_H
 #define PLM_LAW_BOOTSTRAP_H

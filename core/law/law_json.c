@@ -169,8 +169,9 @@ json_t *plm_law_json(const struct plm_law *law) {
   json_t *cost = points->count == 0 ? json_null()
                                     : json_pack("{s:f,s:f}", "scale", law->cost.scale, "exponent", law->cost.exponent);
   json_t *noise = law->noise.freedom == 0 ? json_null()
-                                          : json_pack("{s:f,s:I,s:s}", "sigma", law->noise.sigma, "freedom",
-                                                      (json_int_t)law->noise.freedom, "source", law->noise.source);
+                                          : json_pack("{s:f,s:I,s:f,s:s}", "sigma", law->noise.sigma, "freedom",
+                                                      (json_int_t)law->noise.freedom, "shared", law->noise.shared,
+                                                      "source", law->noise.source);
   return json_pack("{s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "schema", PLM_LAW_SCHEMA, "source",
                    text_json(law->source), "points_used", (json_int_t)points->count, "points_left_out",
                    left_out_json(points->left_out, points->left_out_count), "cost", cost, "range",

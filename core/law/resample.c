@@ -22,10 +22,11 @@ static void strata_fill(struct plm_strata *s, size_t *at, const struct plm_fit_t
 }
 
 int plm_strata_create(struct plm_strata *out, const struct plm_fit_task *task, struct plm_error *err) {
-  size_t *all = plm_memory_zeroed(3 * task->count + 2, sizeof *all), at = 0;
+  size_t *all = plm_memory_zeroed(4 * task->count + 2, sizeof *all), at = 0;
   if (!all)
     return plm_error_memory(err, "the bootstrap");
-  struct plm_strata s = {all, all + 2 * task->count, all + task->count, 0};
+  struct plm_strata s = {all, all + 3 * task->count, all + task->count, all + 2 * task->count, 0};
+  plm_noise_kin(s.kin, task);
   strata_fill(&s, &at, task, 1);
   if (at < task->count)
     s.starts[s.count++] = at;
@@ -43,8 +44,8 @@ void plm_strata_destroy(struct plm_strata *strata) { free(strata->order); }
 int plm_sample_create(struct plm_sample *out, size_t points, struct plm_error *err) {
   *out =
       (struct plm_sample){plm_memory_zeroed(points, sizeof *out->points), plm_memory_zeroed(points, sizeof *out->times),
-                          plm_memory_zeroed(points, sizeof *out->normal)};
-  if (out->points && out->times && out->normal)
+                          plm_memory_zeroed(points, sizeof *out->normal), plm_memory_zeroed(points, sizeof *out->common)};
+  if (out->points && out->times && out->normal && out->common)
     return 0;
   plm_sample_destroy(out);
   return plm_error_memory(err, "the bootstrap");
@@ -54,6 +55,7 @@ void plm_sample_destroy(struct plm_sample *sample) {
   free(sample->points);
   free(sample->times);
   free(sample->normal);
+  free(sample->common);
   *sample = (struct plm_sample){0};
 }
 
@@ -88,14 +90,18 @@ static struct plm_point noisy(const struct plm_point *point, double shift) {
 size_t plm_sample_draw(struct plm_sample *sample, const struct plm_strata *strata, const struct plm_fit_task *task,
                        enum plm_resample resample, const struct plm_bootstrap *bootstrap, uint32_t draw) {
   int known = bootstrap->noise.freedom > 0;
-  double sigma = bootstrap->noise.sigma;
+  double sigma = bootstrap->noise.sigma, common = sqrt(bootstrap->noise.shared), own = sqrt(1 - bootstrap->noise.shared);
   size_t count = 0;
-  if (known)
+  if (known) {
     plm_rng_normal(sample->normal, task->count, 1, bootstrap->seed, PLM_RNG_BOOT, draw, 1);
+    plm_rng_normal(sample->common, task->count, 1, bootstrap->seed, PLM_RNG_BOOT, draw, 2);
+  }
   if (known && resample == PLM_RESAMPLE_NOISE) {
     sigma *= student_factor((double)bootstrap->noise.freedom);
     for (; count < task->count; count++)
-      sample->points[count] = noisy(&task->points[count], sigma * (double)sample->normal[count]);
+      sample->points[count] =
+          noisy(&task->points[count], sigma * (own * (double)sample->normal[count] +
+                                               common * (double)sample->common[strata->kin[count]]));
     return count;
   }
   times_draw(sample->times, strata, task->count, bootstrap->seed, draw);
@@ -103,7 +109,8 @@ size_t plm_sample_draw(struct plm_sample *sample, const struct plm_strata *strat
     if (known) {
       double deviation = sigma / sqrt((double)strata->sizes[i]);
       for (uint32_t k = 0; k < sample->times[i]; k++, count++)
-        sample->points[count] = noisy(&task->points[i], deviation * (double)sample->normal[count]);
+        sample->points[count] = noisy(&task->points[i], deviation * (double)sample->normal[count] +
+                                                            sigma * common * (double)sample->common[strata->kin[i]]);
     } else if (sample->times[i] > 0) {
       sample->points[count] = task->points[i];
       sample->points[count++].weight *= sample->times[i];

@@ -9,6 +9,7 @@ struct plm_strata {
   size_t *order;  /* the points, strata after each other */
   size_t *starts; /* of the strata in order, and the end */
   size_t *sizes;  /* of the stratum of each point */
+  size_t *kin;    /* the number of each point's size and seed (noise.h) */
   size_t count;
 };
 
@@ -19,7 +20,8 @@ void plm_strata_destroy(struct plm_strata *strata);
 struct plm_sample {
   struct plm_point *points; /* of the draw, in the order of the task */
   uint32_t *times;          /* how often each point of the task was drawn */
-  float *normal;
+  float *normal;            /* one for each point of the draw */
+  float *common;            /* one for each size and seed */
 };
 
 int plm_sample_create(struct plm_sample *out, size_t points, struct plm_error *err);

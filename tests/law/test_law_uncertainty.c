@@ -44,6 +44,82 @@ static void test_noise__of_replicates_is_what_was_put_in(void **state) {
   plm_points_fini(&points);
 }
 
+/* Log loss of SIZES sizes, BUDGETS budgets and seeds with noise that runs of one size and seed have in common to that part. */
+static void kin_add(struct plm_points *out, size_t seeds, double sigma, double shared) {
+  enum { SIZES = 8 };
+  struct plm_points once = {0};
+  float own[5 * SIZES * 20], common[SIZES * 20];
+  assert_true(seeds <= 20);
+  isoflop_add(&once, &SMALL, BUDGETS, 5, SIZES, 4, 0);
+  plm_rng_normal(own, 5 * SIZES * 20, (float)sigma, 5, PLM_RNG_TEST, 1, 0);
+  plm_rng_normal(common, SIZES * 20, (float)sigma, 5, PLM_RNG_TEST, 2, 0);
+  for (size_t i = 0; i < once.count; i++)
+    for (size_t seed = 0; seed < seeds; seed++) {
+      struct plm_point p = once.items[i];
+      size_t size = i % SIZES;
+      p.params = 1e4 * exp2((double)size); /* one size at every budget */
+      p.tokens = p.compute / (6 * p.params);
+      p.seed = seed;
+      p.loss *= exp(sqrt(1 - shared) * (double)own[i * 20 + seed] + sqrt(shared) * (double)common[size * 20 + seed]);
+      assert_int_equal(plm_points_add(out, &p, NULL), 0);
+    }
+  plm_points_fini(&once);
+}
+
+static void test_noise__shared_by_a_size_and_seed_is_what_was_put_in(void **state) {
+  (void)state;
+  static const double parts[] = {0, 0.6, 1};
+  for (size_t k = 0; k < 3; k++) {
+    struct plm_points points = {0};
+    struct plm_noise noise;
+    kin_add(&points, 20, 0.003, parts[k]);
+    struct plm_fit_task task = task_of(&points);
+    assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+    assert_close(noise.sigma, 0.003, 0.1);
+    assert_true(fabs(noise.shared - parts[k]) < 0.08);
+    for (size_t i = 0; i < points.count; i++)
+      points.items[i].seed = 0; /* replicates that are no seeds tell nothing of it */
+    task = task_of(&points);
+    assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+    assert_true(noise.shared == 0);
+    plm_points_fini(&points);
+  }
+}
+
+/* Covariance of the noise of two points over draws: the shared part of the variance for kin, none for others. */
+static void test_draws__share_noise_within_a_size_and_seed(void **state) {
+  (void)state;
+  enum { DRAWS = 4000 };
+  struct plm_points points = {0};
+  struct plm_strata strata;
+  struct plm_sample sample;
+  kin_add(&points, 2, 0.003, 0.5);
+  struct plm_fit_task task = task_of(&points);
+  const struct plm_bootstrap bootstrap = {.draws = DRAWS, .seed = 3, .noise = {0.003, 100000, 0.7, "test"}};
+  assert_int_equal(plm_strata_create(&strata, &task, NULL), 0);
+  assert_int_equal(plm_sample_create(&sample, task.count, NULL), 0);
+  size_t kin = 1, other = 1;
+  while (strata.kin[kin] != strata.kin[0])
+    kin++;
+  while (strata.kin[other] == strata.kin[0])
+    other++;
+  double variance = 0, with_kin = 0, with_other = 0;
+  for (uint32_t draw = 0; draw < DRAWS; draw++) {
+    double shift[3];
+    size_t which[3] = {0, kin, other};
+    assert_int_equal(plm_sample_draw(&sample, &strata, &task, PLM_RESAMPLE_NOISE, &bootstrap, draw), task.count);
+    for (int i = 0; i < 3; i++)
+      shift[i] = log(sample.points[which[i]].loss / task.points[which[i]].loss) / 0.003;
+    variance += shift[0] * shift[0] / DRAWS;
+    with_kin += shift[0] * shift[1] / DRAWS;
+    with_other += shift[0] * shift[2] / DRAWS;
+  }
+  assert_true(fabs(variance - 1) < 0.1 && fabs(with_kin - 0.7) < 0.1 && fabs(with_other) < 0.1);
+  plm_sample_destroy(&sample);
+  plm_strata_destroy(&strata);
+  plm_points_fini(&points);
+}
+
 static void test_noise__without_replicates_is_of_residuals_or_nothing(void **state) {
   (void)state;
   struct plm_points points = {0}, few = {0};
@@ -75,7 +151,7 @@ static void test_draws__have_the_variance_of_new_studies(void **state) {
   double spread = 0;
   for (size_t i = 0; i < N; i++)
     spread += pow(log(loss[i] / 2), 2) / (N - 1);
-  const struct plm_bootstrap bootstrap = {.draws = DRAWS, .seed = 3, .noise = {sqrt(spread), 100, "test"}};
+  const struct plm_bootstrap bootstrap = {.draws = DRAWS, .seed = 3, .noise = {sqrt(spread), 100, 0, "test"}};
   struct plm_strata strata;
   struct plm_sample sample;
   assert_int_equal(plm_strata_create(&strata, &task, NULL), 0);
@@ -151,7 +227,7 @@ static void test_draws__weights_make_the_noise_smaller(void **state) {
     points.items[i].weight = i == 0 ? 1e4 : 1;
   }
   struct plm_fit_task task = task_of(&points);
-  const struct plm_bootstrap bootstrap = {.draws = 1, .seed = 3, .noise = {0.01, 100, "test"}};
+  const struct plm_bootstrap bootstrap = {.draws = 1, .seed = 3, .noise = {0.01, 100, 0, "test"}};
   struct plm_strata strata;
   struct plm_sample sample;
   assert_int_equal(plm_strata_create(&strata, &task, NULL), 0);
@@ -256,6 +332,8 @@ static void test_workers__every_job_once_and_the_first_error(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_noise__shared_by_a_size_and_seed_is_what_was_put_in),
+      cmocka_unit_test(test_draws__share_noise_within_a_size_and_seed),
       cmocka_unit_test(test_noise__of_replicates_is_what_was_put_in),
       cmocka_unit_test(test_noise__without_replicates_is_of_residuals_or_nothing),
       cmocka_unit_test(test_draws__have_the_variance_of_new_studies),
