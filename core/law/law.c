@@ -145,8 +145,15 @@ static int fit_judge(struct plm_fit *fit, const struct plm_law *law, const struc
   return code;
 }
 
+static const struct plm_fit *fit_of(const struct plm_law *law, const char *estimator) {
+  for (size_t i = 0; law && i < law->fit_count; i++)
+    if (!strcmp(law->fits[i].estimator, estimator))
+      return &law->fits[i];
+  return NULL;
+}
+
 /* One estimator into law->fits or law->failed. */
-static int estimator_run(struct plm_law *law, const struct plm_estimator *estimator, const struct plm_fit_task *task,
+static int estimator_run(struct plm_law *law, const struct plm_estimator *estimator, struct plm_fit_task *task,
                          const struct plm_law_options *options, struct plm_error *err) {
   struct plm_error refused = PLM_ERROR_INIT;
   struct plm_fit *fit = &law->fits[law->fit_count];
@@ -154,7 +161,9 @@ static int estimator_run(struct plm_law *law, const struct plm_estimator *estima
   if (code)
     return code;
   law->fit_count++;
+  task->from = fit_of(options->from, estimator->name);
   code = plm_estimator_fit(estimator, fit, task, &refused);
+  task->from = NULL;
   if (code == PLM_E_UNSUPPORTED) {
     struct plm_law_failure *failure = &law->failed[law->failed_count++];
     failure->estimator = estimator->name;

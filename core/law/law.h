@@ -19,6 +19,8 @@ struct plm_law_options {
   size_t at_count;
   int holdout;      /* hold budgets out and predict them */
   unsigned threads; /* 0: as many as there are CPUs; the result does not depend on it */
+  /* A law of points much like these, from whose basins the searches start; NULL: they search everywhere. */
+  const struct plm_law *from;
 };
 
 /* An estimator these points do not allow. */

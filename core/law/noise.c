@@ -7,7 +7,7 @@
 #include "law/surface.h"
 #include "law/vp.h"
 
-#define SAME_TOKENS 0.01
+#define SAME_TOKENS 0.01 /* also: D within 1 % of the unique tokens is one pass */
 
 static int same_kin(const struct plm_point *a, const struct plm_point *b) {
   return a->seed == b->seed && fabs(a->params - b->params) <= 1e-9 * b->params;
@@ -26,7 +26,7 @@ size_t plm_noise_kin(size_t *out, const struct plm_fit_task *task) {
 
 static int is_replicate(const struct plm_point *p, const struct plm_point *first) {
   return p->budget == first->budget && fabs(p->params - first->params) <= 1e-9 * first->params &&
-         fabs(p->tokens - first->tokens) <= SAME_TOKENS * first->tokens;
+         fabs(p->tokens - first->tokens) <= SAME_TOKENS * first->tokens && p->unique == first->unique;
 }
 
 /* Sums over the runs of one size and seed that have replicates. */
@@ -101,22 +101,25 @@ static int of_replicates(struct plm_noise *out, const struct plm_fit_task *task,
   return code;
 }
 
-static int of_residuals(struct plm_noise *out, const struct plm_fit_task *task, struct plm_error *err) {
+/* What the points scatter about vp's surface; freedom stays 0 when they allow none. */
+static int of_residuals(struct plm_noise *out, const struct plm_fit_task *task, const char *source,
+                        struct plm_error *err) {
   struct plm_fit fit;
   struct plm_error refused = PLM_ERROR_INIT;
   double squares = 0;
+  if (task->count < 5 + PLM_NOISE_FREEDOM_MIN)
+    return 0;
   int code = plm_fit_init(&fit, "vp", task, err);
   if (code)
     return code;
-  *out = (struct plm_noise){.source = "nothing"};
   code = plm_estimator_fit(plm_estimator_find("vp"), &fit, task, &refused);
-  if (!code && task->count >= 5 + PLM_NOISE_FREEDOM_MIN) {
+  if (!code) {
     for (size_t i = 0; i < task->count; i++) {
       const struct plm_point *p = &task->points[i];
       double r = p->loss / plm_surface_loss(&fit.surface, p->params, p->tokens) - 1;
       squares += p->weight * r * r;
     }
-    *out = (struct plm_noise){sqrt(squares / (double)(task->count - 5)), task->count - 5, 0, "residuals of vp"};
+    *out = (struct plm_noise){sqrt(squares / (double)(task->count - 5)), task->count - 5, 0, source};
   }
   plm_fit_fini(&fit);
   if (code && code != PLM_E_UNSUPPORTED) {
@@ -127,7 +130,29 @@ static int of_residuals(struct plm_noise *out, const struct plm_fit_task *task, 
   return 0;
 }
 
+/* Runs that see data again do not lie on vp's surface: where enough others do, only those are asked. */
+static int of_single_passes(struct plm_noise *out, const struct plm_fit_task *task, struct plm_error *err) {
+  struct plm_fit_task part = *task;
+  struct plm_point *points = plm_memory_zeroed(task->count, sizeof *points);
+  if (!points)
+    return plm_error_memory(err, "the noise of the points");
+  part.points = points;
+  part.count = 0;
+  for (size_t i = 0; i < task->count; i++) {
+    const struct plm_point *p = &task->points[i];
+    if (!(p->unique > 0 && p->tokens > (1 + SAME_TOKENS) * p->unique))
+      points[part.count++] = *p;
+  }
+  int code = part.count < task->count ? of_residuals(out, &part, "residuals of vp, runs of one pass", err) : 0;
+  free(points);
+  return code;
+}
+
 int plm_noise_estimate(struct plm_noise *out, const struct plm_fit_task *task, struct plm_error *err) {
   int code = of_replicates(out, task, err);
-  return code || out->freedom >= PLM_NOISE_FREEDOM_MIN ? code : of_residuals(out, task, err);
+  if (code || out->freedom >= PLM_NOISE_FREEDOM_MIN)
+    return code;
+  *out = (struct plm_noise){.source = "nothing"};
+  code = of_single_passes(out, task, err);
+  return code || out->freedom ? code : of_residuals(out, task, "residuals of vp", err);
 }

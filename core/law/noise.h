@@ -1,7 +1,8 @@
 /*
  * How much the loss of a run differs from that of the same run with another seed: the standard deviation of log loss,
- * pooled over replicates (runs of one budget, one N and, within 1 %, one D). Without enough replicates, from what the
- * points scatter about the surface of vp, which has the misfit of the surface in it too.
+ * pooled over replicates (runs of one budget, one N, as many unique tokens and, within 1 %, one D). Without enough
+ * replicates, from what the points scatter about the surface of vp, which has the misfit of the surface in it too: the
+ * runs of at most one pass when these allow it, else all.
  *
  * Runs of one size and seed have their initial weights, their batches and, on a shared trunk, most of their steps in common, so
  * their noise is correlated across budgets. Replicates show how much: shared is the mean product of two runs' deviations over the
@@ -18,7 +19,7 @@ struct plm_noise {
   double sigma;       /* of the log loss of a point of weight 1; divides by the root of the weight */
   size_t freedom;     /* degrees of freedom it was estimated with; 0: not known, sigma is 0 */
   double shared;      /* correlation within a size and seed; 0 when replicates do not tell */
-  const char *source; /* static: "seed replicates", "residuals of vp", "nothing" */
+  const char *source; /* static: "seed replicates", "residuals of vp", "residuals of vp, runs of one pass", "nothing" */
 };
 
 /* Numbers the points by size and seed, from 0: out has one entry for each. Returns how many there are. */

@@ -126,6 +126,7 @@ struct basins {
   size_t count;
   double *trial;  /* [rows] */
   double mu_last; /* how far corners are followed */
+  int again;      /* candidates are basins of the fit to all points: too few to be worth sorting out beforehand */
 };
 
 /* The basin, of the first count, whose predictions are within tolerance of those in trial; count when there is none. */
@@ -159,7 +160,8 @@ static void basins_collect(struct basins *basins, const struct candidate *found,
       break;
     struct basin *new = &basins->list[at];
     memcpy(new->before, basins->trial, rows * sizeof *new->before);
-    polish(&candidate, data, NEWTON_FIRST, basins->mu_last);
+    if (!basins->again)
+      polish(&candidate, data, NEWTON_FIRST, basins->mu_last);
     plm_objective_predict(basins->trial, candidate.x, data);
     at = basin_find(basins, basins->count, SAME_BASIN, rows);
     if (at < basins->count) {
@@ -265,6 +267,7 @@ static int basins_search(struct plm_fit *out, struct search *search, const struc
   if (basins && values) {
     basins->trial = values;
     basins->mu_last = again ? MU_LAST_DRAW : MU_LAST;
+    basins->again = again;
     for (size_t i = 0; i < room; i++) {
       basins->list[i].before = values + (1 + 2 * i) * rows;
       basins->list[i].predicted = values + (2 + 2 * i) * rows;

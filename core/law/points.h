@@ -10,10 +10,11 @@
 #define PLM_POINT_LABEL 64
 #define PLM_POINT_RULE 128
 
-/* Beyond these a value is a mistake, whatever the study. */
+/* Beyond these a value is a mistake, whatever the study and its units. */
 #define PLM_POINT_COUNT_MAX 1e30   /* N, D, unique tokens, weight */
 #define PLM_POINT_COMPUTE_MAX 1e60 /* C, budget */
 #define PLM_POINT_LOSS_MAX 1e6
+#define PLM_POINT_MIN 1e-30 /* of each of them */
 
 /* The learning curve of one run: smoothed loss against tokens processed, both ascending in time. */
 struct plm_point_curve {

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "law/simplex.h"
@@ -10,7 +11,8 @@
 #define GRID 24
 #define SAME_PASS 1.01 /* D within 1 % of U is one pass */
 #define SPAN 12        /* N_opt is looked for within e^12 of the sizes measured */
-#define STEPS 600
+#define STEPS 240
+#define FINER 10 /* times, each grid about the best of the one before */
 
 /* What is left of value when all beyond unit fades with r. */
 static double fade(double unit, double value, double r) {
@@ -48,11 +50,26 @@ static double objective(const double *x, void *context) {
   return sum;
 }
 
-static double repetitions_fit(struct problem *p) {
+/* Where the fit to all points ended; 0: there is none. */
+static int start_find(double x[2], const struct plm_fit *from) {
+  double found[2] = {0, 0};
+  for (size_t i = 0; from && i < from->param_count; i++) {
+    found[0] = strcmp(from->params[i].name, "R_D") ? found[0] : from->params[i].value;
+    found[1] = strcmp(from->params[i].name, "R_N") ? found[1] : from->params[i].value;
+  }
+  if (!(found[0] > 0 && found[1] > 0))
+    return 0;
+  x[0] = log(found[0]);
+  x[1] = log(found[1]);
+  return 1;
+}
+
+static double repetitions_fit(struct problem *p, const struct plm_fit *from) {
   const double low[2] = {log(PLM_REPEAT_MIN), log(PLM_REPEAT_MIN)};
   const double high[2] = {log(PLM_REPEAT_MAX), log(PLM_REPEAT_MAX)};
   double step = (high[0] - low[0]) / (GRID - 1), best[2] = {0, 0}, least = INFINITY;
-  for (int i = 0; i < GRID; i++)
+  int again = start_find(best, from);
+  for (int i = 0; i < GRID && !again; i++)
     for (int j = 0; j < GRID; j++) {
       double x[2] = {low[0] + step * i, low[1] + step * j}, value = objective(x, p);
       if (value < least) {
@@ -69,9 +86,9 @@ static double repetitions_fit(struct problem *p) {
 static void optimum_fill(struct plm_optimum *out, const struct problem *p, const struct plm_cost *cost, double low,
                          double high, double unique) {
   double best = low, least = INFINITY, step = (high - low) / STEPS;
-  for (int pass = 0; pass < 8; pass++) { /* each grid about the best of the one before, a hundred times finer */
+  for (int pass = 0; step >= 1e-10; pass++) {
     double centre = best;
-    for (int k = pass ? -100 : 0; k <= (pass ? 100 : STEPS); k++) {
+    for (int k = pass ? -FINER : 0; k <= (pass ? FINER : STEPS); k++) {
       double x = (pass ? centre : low) + step * k, tokens = plm_cost_tokens(cost, out->compute, exp(x));
       double loss = plm_repeat_loss(&p->law, exp(x), tokens, unique);
       if (loss < least) {
@@ -79,9 +96,7 @@ static void optimum_fill(struct plm_optimum *out, const struct problem *p, const
         best = x;
       }
     }
-    step *= 0.01;
-    if (step < 1e-10)
-      break;
+    step /= FINER;
   }
   const double edge = 1e-6 * (high - low);
   if (best < low + edge || best > high - edge)
@@ -189,7 +204,7 @@ int plm_repeat_fit(struct plm_fit *out, const struct plm_fit_task *task, struct 
   if (!code)
     code = base_fit(&problem, out, task, err);
   if (!code) {
-    out->objective = repetitions_fit(&problem);
+    out->objective = repetitions_fit(&problem, task->from);
     code = law_accept(out, &problem, task, err);
   }
   free(rows);
