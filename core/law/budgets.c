@@ -19,6 +19,8 @@ static int point_order(const void *a, const void *b) {
   if (!order)
     order = value_order(p->tokens, q->tokens);
   if (!order)
+    order = value_order(p->unique, q->unique);
+  if (!order)
     order = value_order(p->loss, q->loss);
   if (!order)
     order = value_order((double)p->seed, (double)q->seed);

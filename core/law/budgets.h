@@ -5,7 +5,7 @@
 #include "law/points.h"
 
 /*
- * Gives every point a budget and sorts the points by it (then N, D, loss, seed, so that the order of the input does not
+ * Gives every point a budget and sorts the points by it (then N, D, unique tokens, loss, seed, so that the order of the input does not
  * matter). Points without one are gathered by compute: those within 1 % of the middle of their group share its
  * geometric mean. A planned budget is kept as it is.
  */

@@ -26,7 +26,8 @@ size_t plm_noise_kin(size_t *out, const struct plm_fit_task *task) {
 
 static int is_replicate(const struct plm_point *p, const struct plm_point *first) {
   return p->budget == first->budget && fabs(p->params - first->params) <= 1e-9 * first->params &&
-         fabs(p->tokens - first->tokens) <= SAME_TOKENS * first->tokens && p->unique == first->unique;
+         fabs(p->tokens - first->tokens) <= SAME_TOKENS * first->tokens &&
+         fabs(p->unique - first->unique) <= SAME_TOKENS * first->unique;
 }
 
 /* Sums over the runs of one size and seed that have replicates. */

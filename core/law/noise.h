@@ -1,6 +1,6 @@
 /*
  * How much the loss of a run differs from that of the same run with another seed: the standard deviation of log loss,
- * pooled over replicates (runs of one budget, one N, as many unique tokens and, within 1 %, one D). Without enough
+ * pooled over replicates (runs of one budget, one N and, within 1 %, one D and as many unique tokens). Without enough
  * replicates, from what the points scatter about the surface of vp, which has the misfit of the surface in it too: the
  * runs of at most one pass when these allow it, else all.
  *

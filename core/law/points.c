@@ -14,6 +14,9 @@ static int value_check(const struct plm_point *point, const char *what, double v
   if (value > max)
     return plm_error_set(err, PLM_E_INVALID, "point \"%s\": %s is %g, which no study has (over %g)", point->label, what,
                          value, max);
+  if (value > 0 && value < PLM_POINT_MIN)
+    return plm_error_set(err, PLM_E_INVALID, "point \"%s\": %s is %g, which no study has (under %g)", point->label, what,
+                         value, PLM_POINT_MIN);
   return 0;
 }
 

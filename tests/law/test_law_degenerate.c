@@ -73,6 +73,11 @@ static void loss_huge(struct bed *bed, size_t *count) {
   bed->points[7].loss = 1e300;
 }
 
+static void loss_tiny(struct bed *bed, size_t *count) {
+  (void)count;
+  bed->points[7].loss = 1e-320;
+}
+
 static void loss_negative(struct bed *bed, size_t *count) {
   (void)count;
   bed->points[7].loss = -2.5;
@@ -119,6 +124,7 @@ static const struct {
     {"no points", no_points, "0 points"},
     {"loss NaN", loss_nan, "loss is nan"},
     {"loss 1e300", loss_huge, "loss is 1e+300, which no study has"},
+    {"loss 1e-320", loss_tiny, "which no study has (under 1e-30)"},
     {"negative loss", loss_negative, "loss is -2.5"},
     {"infinite loss", loss_infinite, "loss is inf"},
     {"N NaN", size_nan, "N (params) is nan"},
