@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "law/resample.h"
+#include "law/surface.h"
 #include "law/workers.h"
 
 #define POINTS_FEW 12
@@ -17,6 +18,10 @@ struct draws {
   const struct plm_fit_task *task;
   const struct plm_fit *fit;
   const struct plm_bootstrap *bootstrap;
+  struct plm_fit_task around; /* of which the draws are made: the task, or its points on the surface */
+  struct plm_bootstrap around_bootstrap;
+  enum plm_resample resample;
+  struct plm_point *fitted; /* the points on the surface, or NULL */
   struct plm_strata strata;
   struct plm_sample *samples; /* one a worker */
   double *values;             /* [draws][width] */
@@ -44,7 +49,8 @@ static int draw_fit(size_t index, unsigned worker, void *context, struct plm_err
   struct plm_sample *sample = &d->samples[worker];
   struct plm_fit_task task = *d->task;
   struct plm_fit fit;
-  task.count = plm_sample_draw(sample, &d->strata, d->task, d->estimator->resample, d->bootstrap, (uint32_t)index);
+  task.count = plm_sample_draw(sample, &d->strata, &d->around, d->resample, &d->around_bootstrap,
+                               (uint32_t)index);
   task.points = sample->points;
   task.threads = 1;
   task.from = d->fit;
@@ -132,7 +138,50 @@ static int intervals_fill(struct plm_fit *fit, const struct draws *d, struct plm
   return notes_fill(fit, d, with_exponents, err);
 }
 
+/*
+ * The points moved onto the surface, times what they are above it on the average. Their scatter about that is the noise
+ * where it is more than that of a run: the rest is misfit, which drawing cells would show too.
+ */
+static int points_fit(struct draws *d, struct plm_error *err) {
+  const struct plm_fit_task *task = d->task;
+  struct plm_noise *noise = &d->around_bootstrap.noise;
+  double sum = 0, total = 0, squares = 0;
+  d->fitted = plm_memory_zeroed(task->count, sizeof *d->fitted);
+  if (!d->fitted)
+    return plm_error_memory(err, "the bootstrap");
+  for (size_t i = 0; i < task->count; i++) {
+    struct plm_point *p = &d->fitted[i];
+    *p = task->points[i];
+    p->loss = plm_surface_loss(&d->fit->surface, p->params, p->tokens);
+    double r = log(task->points[i].loss / p->loss);
+    sum += p->weight * r;
+    squares += p->weight * r * r;
+    total += p->weight;
+  }
+  for (size_t i = 0; i < task->count; i++)
+    d->fitted[i].loss *= exp(sum / total);
+  d->around.points = d->fitted;
+  squares -= sum * sum / total;
+  if (task->count > PLM_SURFACE_POINTS_MIN && squares > (double)(task->count - 5) * noise->sigma * noise->sigma) {
+    double sigma = sqrt(squares / (double)(task->count - 5));
+    noise->shared *= noise->sigma * noise->sigma / (sigma * sigma);
+    noise->sigma = sigma;
+    noise->freedom = task->count - 5;
+  }
+  return 0;
+}
+
 static int draws_create(struct draws *d, unsigned threads, struct plm_error *err) {
+  d->around = *d->task;
+  d->around_bootstrap = *d->bootstrap;
+  d->resample = d->estimator->resample;
+  if (d->resample == PLM_RESAMPLE_FITTED) {
+    int known = d->bootstrap->noise.freedom > 0 && d->fit->has_surface;
+    int code = known ? points_fit(d, err) : 0;
+    if (code)
+      return code;
+    d->resample = known ? PLM_RESAMPLE_NOISE : PLM_RESAMPLE_CELLS;
+  }
   d->width = 2 + d->fit->param_count + OPTIMUM_VALUES * d->fit->optimum_count;
   d->values = plm_memory_zeroed(d->bootstrap->draws, d->width * sizeof *d->values);
   d->done = plm_memory_zeroed(d->bootstrap->draws, 1);
@@ -157,6 +206,7 @@ int plm_bootstrap_run(struct plm_fit *fit, const struct plm_estimator *estimator
   for (unsigned i = 0; draws.samples && i < threads; i++)
     plm_sample_destroy(&draws.samples[i]);
   plm_strata_destroy(&draws.strata);
+  free(draws.fitted);
   free(draws.samples);
   free(draws.values);
   free(draws.done);

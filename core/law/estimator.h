@@ -106,7 +106,8 @@ struct plm_fit_task {
 /* How the bootstrap makes its draws. */
 enum plm_resample {
   PLM_RESAMPLE_CELLS, /* points again with replacement, each copy with the rest of the noise */
-  PLM_RESAMPLE_NOISE  /* all points, each with noise: for estimators that need every size of a budget */
+  PLM_RESAMPLE_NOISE, /* all points, each with noise: for estimators that need every size of a budget */
+  PLM_RESAMPLE_FITTED /* all points, on the fitted surface, each with noise: for surfaces that pass through points */
 };
 
 struct plm_estimator {

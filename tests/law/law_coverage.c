@@ -3,7 +3,7 @@
  * seeds on a known surface, normal noise of a given share of the loss. Prints a table in Markdown; docs/laws.md shows
  * one.
  *
- *   law_coverage [-n STUDIES] [-s SEEDS] [-e ESTIMATORS] [-b DRAWS] [--noise SHARE] [--surface NAME] [-t THREADS]
+ *   law_coverage [-n STUDIES] [-s SEEDS] [-e ESTIMATORS] [-b DRAWS] [--noise SHARE] [--surface NAME] [-x FACTOR] [-t THREADS]
  *
  * The parametric searches start from the basins of the study without noise, --full: everywhere, as `fit` does (five
  * times slower). SIGINT and SIGTERM end it early, with the table of the studies done.
@@ -68,6 +68,7 @@ struct simulation {
   size_t studies, seeds, draws;
   unsigned threads;
   float noise;
+  double beyond; /* N_opt and the loss are judged at this times the largest budget */
   int full;
   const char *estimators;
   struct plm_law *clean;    /* of the study without noise; NULL: search everywhere */
@@ -198,9 +199,12 @@ static int study_judge(size_t study, unsigned worker, void *context, struct plm_
   struct plm_law *law = NULL;
   struct plm_law_options options = {
       .estimators = s->estimators, .draws = s->draws, .seed = 1000 + study, .threads = 1, .from = s->clean};
+  const double at = s->beyond * budget_at(s->truth, BUDGETS - 1);
   size_t rows;
   const struct plm_estimator *table = plm_estimators(&rows);
   (void)worker;
+  options.at = &at;
+  options.at_count = s->beyond > 1;
   if (stopped)
     return 0;
   int code = study_make(&points, s, study, s->noise, err);
@@ -278,6 +282,9 @@ static error_t option_take(int key, char *text, struct argp_state *state) {
   case 't':
     s->threads = (unsigned)strtoul(text, NULL, 10);
     break;
+  case 'x':
+    s->beyond = strtod(text, NULL);
+    break;
   case 'f':
     s->full = 1;
     break;
@@ -290,8 +297,9 @@ static error_t option_take(int key, char *text, struct argp_state *state) {
       argp_error(state, "surface \"%s\" is unknown; there are equal, besiroglu, skewed, repeats", text);
     break;
   case ARGP_KEY_END:
-    if (s->studies < 1 || s->studies > 1000000 || s->seeds < 1 || s->seeds > SEEDS_MAX || s->threads < 1)
-      argp_error(state, "1 to 1000000 studies, 1 to %d seeds, at least 1 thread", SEEDS_MAX);
+    if (s->studies < 1 || s->studies > 1000000 || s->seeds < 1 || s->seeds > SEEDS_MAX || s->threads < 1 ||
+        !(s->beyond >= 1 && s->beyond <= 1e12))
+      argp_error(state, "1 to 1000000 studies, 1 to %d seeds, at least 1 thread, beyond 1 to 1e12", SEEDS_MAX);
     break;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -306,6 +314,8 @@ static const struct argp_option OPTIONS[] = {{"studies", 'n', "N", 0, "synthetic
                                              {"noise", 'o', "SHARE", 0, "deviation of a loss (0.0015)", 0},
                                              {"surface", 'u', "NAME", 0, "equal (default), besiroglu, skewed, repeats",
                                               0},
+                                             {"beyond", 'x', "FACTOR", 0,
+                                              "judge at this times the largest budget (1)", 0},
                                              {"full", 'f', NULL, 0, "search everywhere for every study", 0},
                                              {"threads", 't', "N", 0, "(all CPUs)", 0},
                                              {0}};
@@ -318,6 +328,7 @@ int main(int argc, char **argv) {
                          .estimators = "vp",
                          .draws = 200,
                          .noise = 0.0015F,
+                         .beyond = 1,
                          .threads = plm_workers_default()};
   struct plm_error err = PLM_ERROR_INIT;
   size_t rows;

@@ -139,6 +139,48 @@ static void test_noise__without_replicates_is_of_residuals_or_nothing(void **sta
   plm_points_fini(&few);
 }
 
+/* Crops make the unique tokens of two seeds differ a little; another amount of data makes another run. */
+static void test_noise__replicates_have_the_same_data(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  struct plm_noise noise;
+  seeds_add(&points, 3, 5, 2, 0.003);
+  for (size_t i = 0; i < points.count; i++)
+    points.items[i].unique = points.items[i].tokens * (1 + 0.002 * (double)points.items[i].seed);
+  struct plm_fit_task task = task_of(&points);
+  assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+  assert_string_equal(noise.source, "seed replicates");
+  assert_int_equal(noise.freedom, 15);
+  for (size_t i = 0; i < points.count; i++)
+    if (points.items[i].seed == 1)
+      points.items[i].unique /= 4;
+  task = task_of(&points);
+  assert_int_equal(plm_noise_estimate(&noise, &task, NULL), 0);
+  assert_string_equal(noise.source, "residuals of vp, runs of one pass");
+  assert_int_equal(noise.freedom, 15 - 5);
+  plm_points_fini(&points);
+}
+
+/* Of absolute residuals: draws lie about the surface, so they are of the noise and not of which points were left out. */
+static void test_bootstrap__a_surface_through_its_points_is_as_wide_as_its_noise(void **state) {
+  (void)state;
+  double width[2];
+  for (int k = 0; k < 2; k++) {
+    struct plm_points points = {0};
+    seeds_add(&points, 5, 5, 1, k ? 0.0015 : 0.00075);
+    struct plm_law *law = law_of(&points, "lad", 200);
+    const struct plm_fit *fit = &law->fits[0];
+    assert_true(fit->a_interval.known && fit->draws_done == 200);
+    assert_true(fit->a_interval.low < 0.5 && fit->a_interval.high > 0.5);
+    width[k] = fit->a_interval.high - fit->a_interval.low;
+    plm_law_destroy(law);
+    plm_points_fini(&points);
+  }
+  /* 0.0235 is what 2,000 studies give, whose scatter of that is a quarter. */
+  assert_true(width[1] > 0.012 && width[1] < 0.035);
+  assert_close(width[0], width[1] / 2, 0.1);
+}
+
 /* The mean of a stratum over draws varies as the mean of as many new points would: sigma^2/n, not (n - 1)/n of it. */
 static void test_draws__have_the_variance_of_new_studies(void **state) {
   (void)state;
@@ -336,6 +378,8 @@ int main(void) {
       cmocka_unit_test(test_draws__share_noise_within_a_size_and_seed),
       cmocka_unit_test(test_noise__of_replicates_is_what_was_put_in),
       cmocka_unit_test(test_noise__without_replicates_is_of_residuals_or_nothing),
+      cmocka_unit_test(test_noise__replicates_have_the_same_data),
+      cmocka_unit_test(test_bootstrap__a_surface_through_its_points_is_as_wide_as_its_noise),
       cmocka_unit_test(test_draws__have_the_variance_of_new_studies),
       cmocka_unit_test(test_draws__weights_make_the_noise_smaller),
       cmocka_unit_test(test_bootstrap__is_the_same_whatever_the_threads),
