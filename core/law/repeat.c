@@ -5,10 +5,16 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "law/least_squares.h"
+#include "law/newton.h"
 #include "law/simplex.h"
 #include "law/vp.h"
 
 #define GRID 24
+#define EFFECT_MIN 1e-9 /* share of the loss: a term of less is absent */
+#define UNKNOWNS 5
+#define DIFFERENCE 1e-6
+#define ROOM (1 + UNKNOWNS + 3 + PLM_LEAST_SQUARES_COLUMNS + 1) /* doubles a row, of problem.values */
 #define SAME_PASS 1.01 /* D within 1 % of U is one pass */
 #define SPAN 12        /* N_opt is looked for within e^12 of the sizes measured */
 #define STEPS 240
@@ -34,6 +40,8 @@ struct problem {
   struct plm_repeat_law law;
   const struct plm_point *points; /* single-pass rows first */
   size_t single, count;
+  double mean_n, mean_d; /* of ln N and ln D */
+  double *values;        /* [rows][1 + UNKNOWNS] residuals, and scratch of least squares */
 };
 
 /* x = ln R_D, ln R_N. */
@@ -83,6 +91,90 @@ static double repetitions_fit(struct problem *p, const struct plm_fit *from) {
   return objective(best, p);
 }
 
+/* The law at x = ln alpha, ln beta, ln R_D, ln R_N, ln (A/B), the latter with N and D in units of their means; E and B
+ * are to come. */
+static void law_at(struct plm_repeat_law *law, const double *x, const struct problem *p) {
+  law->base.alpha = exp(x[0]);
+  law->base.beta = exp(x[1]);
+  law->data = exp(x[2]);
+  law->size = exp(x[3]);
+  law->base.A = exp(x[4] + law->base.alpha * p->mean_n);
+  law->base.B = exp(law->base.beta * p->mean_d);
+}
+
+/* E and B by least squares at x, into p->law; the residuals into out. Returns the sum of their squares. */
+static double project(double *out, const double *x, struct problem *p) {
+  double *one = p->values + UNKNOWNS * p->count + p->count, *terms = one + p->count, *y = terms + p->count, c[2] = {0};
+  double sum = INFINITY;
+  law_at(&p->law, x, p);
+  p->law.base.E = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    const struct plm_point *q = &p->points[i];
+    one[i] = sqrt(q->weight);
+    terms[i] = one[i] * plm_repeat_loss(&p->law, q->params, q->tokens, q->unique);
+    y[i] = one[i] * q->loss;
+  }
+  plm_least_squares_positive(c, &sum, (const double *const[]){one, terms}, 2, y, p->count, y + p->count);
+  for (size_t i = 0; i < p->count; i++)
+    out[i] = c[0] * one[i] + c[1] * terms[i] - y[i];
+  p->law.base.E = c[0];
+  p->law.base.A *= c[1];
+  p->law.base.B *= c[1];
+  return isnan(sum) ? INFINITY : sum;
+}
+
+/* Gauss and Newton's Hessian: of residuals whose derivatives are differences. */
+static double joint_value(double *gradient, double *hessian, const double *x, void *context) {
+  struct problem *p = context;
+  size_t n = p->count;
+  double *r = p->values, value = project(r, x, p);
+  if (!gradient)
+    return value;
+  for (int j = 0; j < UNKNOWNS; j++) {
+    double moved[UNKNOWNS], *column = p->values + (size_t)(1 + j) * n;
+    memcpy(moved, x, sizeof moved);
+    moved[j] += DIFFERENCE;
+    project(column, moved, p);
+    gradient[j] = 0;
+    for (size_t i = 0; i < n; i++) {
+      column[i] = (column[i] - r[i]) / DIFFERENCE;
+      gradient[j] += 2 * r[i] * column[i];
+    }
+    for (int k = 0; k <= j; k++) {
+      const double *other = p->values + (size_t)(1 + k) * n;
+      hessian[j * UNKNOWNS + k] = 0;
+      for (size_t i = 0; i < n; i++)
+        hessian[j * UNKNOWNS + k] += 2 * column[i] * other[i];
+    }
+  }
+  return value;
+}
+
+static void means_find(struct problem *p) {
+  p->mean_n = p->mean_d = 0;
+  for (size_t i = 0; i < p->count; i++) {
+    p->mean_n += log(p->points[i].params) / (double)p->count;
+    p->mean_d += log(p->points[i].tokens) / (double)p->count;
+  }
+}
+
+/*
+ * All seven together, from where the two steps ended: a model larger than its data warrant has faded size in its first
+ * pass already, which the surface of the first step took for its own. Returns the objective over all rows.
+ */
+static double joint_fit(struct problem *p) {
+  static const double exponent[2] = {PLM_SURFACE_EXPONENT_MIN, PLM_SURFACE_EXPONENT_MAX};
+  const struct plm_repeat_law start = p->law;
+  const double low[UNKNOWNS] = {log(exponent[0]), log(exponent[0]), log(PLM_REPEAT_MIN), log(PLM_REPEAT_MIN), -700};
+  const double high[UNKNOWNS] = {log(exponent[1]), log(exponent[1]), log(PLM_REPEAT_MAX), log(PLM_REPEAT_MAX), 700};
+  means_find(p);
+  double x[UNKNOWNS] = {log(start.base.alpha), log(start.base.beta), log(start.data), log(start.size),
+                        log(start.base.A / start.base.B) - start.base.alpha * p->mean_n + start.base.beta * p->mean_d};
+  const struct plm_newton newton = {joint_value, p, UNKNOWNS, low, high, 100};
+  plm_newton_minimise(&newton, x);
+  return project(p->values, x, p);
+}
+
 static void optimum_fill(struct plm_optimum *out, const struct problem *p, const struct plm_cost *cost, double low,
                          double high, double unique) {
   double best = low, least = INFINITY, step = (high - low) / STEPS;
@@ -127,7 +219,7 @@ static int rows_sort(struct plm_point *rows, size_t *count, size_t *single, stru
 }
 
 /* The law of the single-pass rows. */
-static int base_fit(struct problem *p, struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err) {
+static int base_fit(struct problem *p, const struct plm_fit_task *task, struct plm_error *err) {
   struct plm_fit_task part = *task;
   struct plm_fit base;
   struct plm_error refused = PLM_ERROR_INIT;
@@ -143,24 +235,30 @@ static int base_fit(struct problem *p, struct plm_fit *out, const struct plm_fit
                   refused.text);
   else if (code && err)
     *err = refused;
-  if (!code) {
+  if (!code)
     p->law.base = base.surface;
-    out->a = base.a;
-    out->b = base.b;
-    out->has_exponents = 1;
-  }
   plm_fit_fini(&base);
   return code;
 }
 
 static int law_accept(struct plm_fit *out, const struct problem *p, const struct plm_fit_task *task,
                       struct plm_error *err) {
-  double low = INFINITY, high = 0, unique = 0;
+  double low = INFINITY, high = 0, unique = 0, of_n = 0, of_d = 0;
   for (size_t i = 0; i < p->count; i++) {
+    of_n = fmax(of_n, p->law.base.A * exp(-p->law.base.alpha * log(p->points[i].params)) / p->points[i].loss);
+    of_d = fmax(of_d, p->law.base.B * exp(-p->law.base.beta * log(p->points[i].tokens)) / p->points[i].loss);
     low = fmin(low, log(p->points[i].params) - SPAN);
     high = fmax(high, log(p->points[i].params) + SPAN);
     unique = fmax(unique, p->points[i].unique);
   }
+  const struct plm_surface *s = &p->law.base;
+  if (!(of_n > EFFECT_MIN && of_d > EFFECT_MIN))
+    return plm_error_set(err, PLM_E_UNSUPPORTED,
+                         "the best law has %s = %.3g: the loss does not fall with %s in these rows, so no size is optimal",
+                         of_n > EFFECT_MIN ? "B" : "A", of_n > EFFECT_MIN ? s->B : s->A, of_n > EFFECT_MIN ? "D" : "N");
+  out->has_exponents = 1;
+  out->a = s->beta / (s->alpha + task->cost.exponent * s->beta);
+  out->b = s->alpha / (s->alpha + task->cost.exponent * s->beta);
   plm_fit_parameter(out, "E", p->law.base.E);
   plm_fit_parameter(out, "A", p->law.base.A);
   plm_fit_parameter(out, "B", p->law.base.B);
@@ -175,7 +273,7 @@ static int law_accept(struct plm_fit *out, const struct problem *p, const struct
     unknown += !out->optimum[i].known;
   }
   int code =
-      plm_notes_add(&out->notes, err, "N_opt is for %.4g unique tokens; a and b are of runs of one pass", unique);
+      plm_notes_add(&out->notes, err, "N_opt is for %.4g unique tokens; a and b are of data without end", unique);
   if (!code && unknown)
     code = plm_notes_add(&out->notes, err, "no optimum within a factor of %.0f of the measured sizes at %zu of %zu budgets",
                          exp(SPAN), unknown, out->optimum_count);
@@ -202,11 +300,15 @@ int plm_repeat_fit(struct plm_fit *out, const struct plm_fit_task *task, struct 
                          "%zu of %zu rows repeat%s their data (D > U); R_D and R_N need at least 2", count - single,
                          count, count - single == 1 ? "s" : "");
   if (!code)
-    code = base_fit(&problem, out, task, err);
+    code = base_fit(&problem, task, err);
+  if (!code && !(problem.values = plm_memory_zeroed(count, ROOM * sizeof *problem.values)))
+    code = plm_error_memory(err, "the rows of a fit");
   if (!code) {
-    out->objective = repetitions_fit(&problem, task->from);
+    repetitions_fit(&problem, task->from);
+    out->objective = joint_fit(&problem);
     code = law_accept(out, &problem, task, err);
   }
+  free(problem.values);
   free(rows);
   return code;
 }

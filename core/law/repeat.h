@@ -5,10 +5,12 @@
  *   D' = U + U R_D (1 - exp(-r/R_D)),  r = D/U - 1     U unique tokens
  *   N' likewise of U_N = min(N, N_opt of the budget whose D_opt is U), with R_N
  *
- * As in the paper the law of single-pass runs comes first (here by vp, from the rows with D <= U), and only R_D and
- * R_N, how many repetitions of data and how much excess size are worth something, are then fitted to all rows with a
- * known U: least squares of the loss, a grid over 0.1 to 1e4 and a simplex. N_opt per budget is found along C for the
- * largest U; a and b are those of the single-pass law.
+ * As in the paper the law of single-pass runs comes first (here by vp, from the rows with D <= U), then R_D and R_N, how
+ * many repetitions of data and how much excess size are worth something, from the others: least squares of the loss, a
+ * grid over 0.1 to 1e4 and a simplex. Then, unlike there, all seven together from all rows with a known U, by Newton's
+ * method with E, A, B of given ratio by least squares: a model larger than its data warrant has faded size in its first
+ * pass already, and a surface of single passes takes that for its own. N_opt per budget is found along C for the largest
+ * U; a and b are those of data without end.
  */
 #ifndef PLM_LAW_REPEAT_H
 #define PLM_LAW_REPEAT_H

@@ -185,6 +185,46 @@ static void test_repeat__recovers_the_law(void **state) {
   plm_points_fini(&points);
 }
 
+/* As of real studies: a first pass sees as many unique tokens as tokens, so that large models of it have faded size. */
+static void test_repeat__recovers_the_law_when_first_passes_have_faded_size(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  for (int i = 0; i < 5; i++)
+    for (int j = 0; j < 5; j++)
+      for (int passes = 1; passes <= (i < 3 ? 1 : 64); passes *= 4) {
+        double budget = 1e20 * pow(10, 0.5 * i), n = 0.1 * sqrt(budget) * pow(2, j - 2);
+        double tokens = budget / (6 * n), unique = tokens / passes;
+        point_add(&points, n, tokens, plm_repeat_loss(&REPEAT, n, tokens, unique));
+        points.items[points.count - 1].unique = unique;
+      }
+  struct plm_law *law = law_of(&points, "repeat", 0);
+  assert_int_equal(law->fit_count, 1);
+  const struct plm_fit *fit = &law->fits[0];
+  const double truth[7] = {REPEAT.base.E,    REPEAT.base.A,    REPEAT.base.B, REPEAT.base.alpha,
+                           REPEAT.base.beta, REPEAT.data, REPEAT.size};
+  for (size_t i = 0; i < 7; i++)
+    assert_close(fit->params[i].value, truth[i], 1e-6);
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
+static void test_repeat__refuses_rows_in_which_size_does_nothing(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  for (int i = 0; i < 25; i++) { /* models twenty times too large for what they see */
+    double n = 1e10 * pow(2, i % 5), tokens = 1e9 * pow(2, i / 5.0);
+    for (int passes = 1; passes <= 64; passes *= 4) {
+      point_add(&points, n, tokens, plm_repeat_loss(&REPEAT, n, tokens, tokens / passes));
+      points.items[points.count - 1].unique = tokens / passes;
+    }
+  }
+  struct plm_law *law = law_of(&points, "repeat", 0);
+  assert_int_equal(law->fit_count, 0);
+  assert_non_null(strstr(law->failed[0].reason, "does not fall with N"));
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
 /* Worth of repeated tokens: nearly all of the first repetitions, none of the last. */
 static void test_repeat__tokens_fade(void **state) {
   (void)state;
@@ -251,6 +291,8 @@ int main(void) {
       cmocka_unit_test(test_power__recovers_a_law_with_and_without_an_asymptote),
       cmocka_unit_test(test_power__takes_the_minima_of_the_budgets),
       cmocka_unit_test(test_repeat__recovers_the_law),
+      cmocka_unit_test(test_repeat__recovers_the_law_when_first_passes_have_faded_size),
+      cmocka_unit_test(test_repeat__refuses_rows_in_which_size_does_nothing),
       cmocka_unit_test(test_repeat__tokens_fade),
       cmocka_unit_test(test_repeat__optimum_is_a_minimum_along_the_budget),
       cmocka_unit_test(test_repeat__says_what_is_missing),
