@@ -87,6 +87,9 @@ void plan_corpus(struct plm_corpus_means *out, const struct plm_corpus *corpus, 
 /* The shapes of all cells that run, ascending, each cost once; *out is owned by the caller. */
 int plan_shapes(struct plm_plan_shape **out, size_t *count, const struct plan *plan, struct plm_error *err);
 
+/* Exact FLOPs that an average token of the corpus (plan->means) costs a shape, forward and backward. */
+double plan_flops_per_token(const struct plan *plan, struct plm_shape shape);
+
 struct plan_totals plan_totals(const struct plan *plan);
 
 /* schema plmscale.plan/1; NULL when out of memory. */

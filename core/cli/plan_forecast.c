@@ -26,8 +26,8 @@ void plan_corpus(struct plm_corpus_means *out, const struct plm_corpus *corpus, 
   out->residues_per_token = tokens > 0 ? (tokens - 2 * out->sequences) / tokens : 0;
 }
 
-/* Exact FLOPs of an average token: those of a batch of a million, divided. */
-static double flops_per_token(const struct plan *plan, struct plm_shape shape) {
+/* Those of a batch of a million, divided. */
+double plan_flops_per_token(const struct plan *plan, struct plm_shape shape) {
   const double million = 1e6;
   const struct plm_extents extents = {
       .tokens = (uint32_t)million,
@@ -53,7 +53,7 @@ static uint64_t buffer_bytes(const struct plan *plan, struct plm_shape shape, ui
  */
 static uint64_t cell_bytes(const struct plan *plan, struct plm_shape shape, const struct plm_plan_device *device) {
   uint64_t bytes = buffer_bytes(plan, shape, device->cache_bytes), without;
-  double flops = flops_per_token(plan, shape);
+  double flops = plan_flops_per_token(plan, shape);
   uint32_t point = 0;
   if (!device->count)
     return bytes;
@@ -77,7 +77,7 @@ int plan_shapes(struct plm_plan_shape **out, size_t *count, const struct plan *p
     return plm_error_memory(err, "planning cells");
   for (size_t i = 0; i < study->cell_count; i++)
     if (!study->cells[i].refused)
-      shapes[found++] = (struct plm_plan_shape){study->cells[i].shape, flops_per_token(plan, study->cells[i].shape)};
+      shapes[found++] = (struct plm_plan_shape){study->cells[i].shape, plan_flops_per_token(plan, study->cells[i].shape)};
   qsort(shapes, found, sizeof *shapes, compare_shapes);
   for (size_t i = 0; i < found; i++)
     if (!kept || shapes[kept - 1].flops_per_token < shapes[i].flops_per_token)
@@ -92,7 +92,7 @@ int plan_shapes(struct plm_plan_shape **out, size_t *count, const struct plan *p
 
 /* Training and the evaluations on the way, which run forward only: a third of the work. */
 static double cell_seconds(const struct plan *plan, const struct plm_cell *cell, const struct plm_plan_device *device) {
-  double rate = plm_plan_tokens_per_s(device, flops_per_token(plan, cell->shape));
+  double rate = plm_plan_tokens_per_s(device, plan_flops_per_token(plan, cell->shape));
   int64_t shared = plm_trunk_shared(plan->study, cell);
   double evaluated = plan->valid_tokens * (double)plm_schedule_evaluations(&plan->study->config, cell, shared);
   double own = (double)(cell->steps - shared) / (double)cell->steps;
@@ -151,7 +151,7 @@ int plan_forecast(struct plan *plan, struct plm_error *err) {
     plan->forecasts[i] = (struct forecast){.seconds = NAN, .device = -1};
     schedule.grown_at[i] = INFINITY;
     if (cell->shape.layers) {
-      plan->forecasts[i].flops_exact = flops_per_token(plan, cell->shape) * (double)cell->tokens;
+      plan->forecasts[i].flops_exact = plan_flops_per_token(plan, cell->shape) * (double)cell->tokens;
       plan->forecasts[i].memory_bytes = cell_bytes(plan, cell->shape, &plan->devices[0]);
     }
     left += !cell->refused;

@@ -225,14 +225,13 @@ int plm_plan_measure(struct plm_plan_device *device, const struct plm_study *stu
   return 0;
 }
 
-double plm_plan_tokens_per_s(const struct plm_plan_device *device, double flops_per_token) {
-  const struct plm_plan_point *points = device->points;
+double plm_plan_rate(const struct plm_plan_point *points, uint32_t count, double flops_per_token) {
   uint32_t after = 0;
-  if (!device->count)
+  if (!count)
     return 0;
-  while (after < device->count && points[after].shape.flops_per_token < flops_per_token)
+  while (after < count && points[after].shape.flops_per_token < flops_per_token)
     after++;
-  if (after == 0 || after == device->count) {
+  if (after == 0 || after == count) {
     const struct plm_plan_point *nearest = &points[after ? after - 1 : 0];
     return nearest->tokens_per_s * nearest->shape.flops_per_token / flops_per_token;
   }
@@ -240,4 +239,8 @@ double plm_plan_tokens_per_s(const struct plm_plan_device *device, double flops_
   double span = log(high->shape.flops_per_token / low->shape.flops_per_token);
   double share = log(flops_per_token / low->shape.flops_per_token) / span;
   return low->tokens_per_s * pow(high->tokens_per_s / low->tokens_per_s, share);
+}
+
+double plm_plan_tokens_per_s(const struct plm_plan_device *device, double flops_per_token) {
+  return plm_plan_rate(device->points, device->count, flops_per_token);
 }

@@ -45,9 +45,12 @@ int plm_plan_measure(struct plm_plan_device *device, const struct plm_study *stu
                      size_t count, struct plm_error *err);
 
 /*
- * Tokens per second at these FLOPs per token: between points interpolated in logarithms; beyond them at the nearest
- * point's FLOP rate. 0 when nothing was measured.
+ * Tokens per second at these FLOPs per token, of points ascending in them: between points interpolated in logarithms;
+ * beyond them at the nearest point's FLOP rate. 0 when there are none.
  */
+double plm_plan_rate(const struct plm_plan_point *points, uint32_t count, double flops_per_token);
+
+/* The same of what was measured of a device. */
 double plm_plan_tokens_per_s(const struct plm_plan_device *device, double flops_per_token);
 
 #endif

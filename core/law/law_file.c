@@ -26,8 +26,8 @@ static double number_get(const json_t *object, const char *key, double low, cons
   return number;
 }
 
-static double range_end(const json_t *root, const char *key, const char **bad) {
-  const json_t *value = json_array_get(json_object_get(json_object_get(root, "range"), key), 1);
+static double range_end(const json_t *root, const char *key, size_t end, const char **bad) {
+  const json_t *value = json_array_get(json_object_get(json_object_get(root, "range"), key), end);
   if (!json_is_number(value) || !(json_number_value(value) > 0))
     *bad = key;
   return json_number_value(value);
@@ -57,9 +57,12 @@ static int law_take(struct plm_law_file *out, const json_t *root, const char *pa
                          estimator, bad ? bad : "R_D");
   law.cost.scale = number_get(cost, "scale", 1e-300, &bad);
   law.cost.exponent = number_get(cost, "exponent", 1e-9, &bad);
-  law.compute_max = range_end(root, "compute", &bad);
-  law.params_max = range_end(root, "params", &bad);
-  law.tokens_max = range_end(root, "tokens", &bad);
+  law.compute_min = range_end(root, "compute", 0, &bad);
+  law.compute_max = range_end(root, "compute", 1, &bad);
+  law.params_min = range_end(root, "params", 0, &bad);
+  law.params_max = range_end(root, "params", 1, &bad);
+  law.tokens_min = range_end(root, "tokens", 0, &bad);
+  law.tokens_max = range_end(root, "tokens", 1, &bad);
   if (bad)
     return plm_error_set(err, PLM_E_DAMAGED, "%s: %s is missing or impossible", path, bad);
   *out = law;

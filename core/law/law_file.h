@@ -8,6 +8,7 @@ struct plm_law_file {
   struct plm_surface surface;
   struct plm_cost cost;
   double compute_max, params_max, tokens_max; /* measured */
+  double compute_min, params_min, tokens_min;
 };
 
 /*

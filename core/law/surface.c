@@ -112,6 +112,23 @@ void plm_surface_optimum(struct plm_optimum *out, const struct plm_surface *s, c
   out->loss = plm_surface_loss(s, out->params, out->tokens);
 }
 
+double plm_surface_compute_of_params(const struct plm_surface *s, const struct plm_cost *cost, double params) {
+  struct plm_optimum unit = {.compute = cost->scale};
+  plm_surface_optimum(&unit, s, cost);
+  /* N_opt ~ C^a. */
+  return cost->scale * exp(log(params / unit.params) * (s->alpha + cost->exponent * s->beta) / s->beta);
+}
+
+double plm_surface_compute_of_loss(const struct plm_surface *s, const struct plm_cost *cost, double loss) {
+  struct plm_optimum unit = {.compute = cost->scale};
+  if (!(loss > s->E))
+    return INFINITY;
+  plm_surface_optimum(&unit, s, cost);
+  /* L_opt - E ~ C^-(alpha beta/(alpha + q beta)). */
+  double power = (s->alpha + cost->exponent * s->beta) / (s->alpha * s->beta);
+  return cost->scale * exp(-power * log((loss - s->E) / (unit.loss - s->E)));
+}
+
 int plm_surface_accept(struct plm_fit *out, const struct plm_surface *surface, const struct plm_fit_task *task,
                        struct plm_error *err) {
   struct ranges ranges = ranges_of(task);

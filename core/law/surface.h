@@ -27,4 +27,8 @@ int plm_surface_accept(struct plm_fit *out, const struct plm_surface *surface, c
 /* The optimum of the surface at out->compute. */
 void plm_surface_optimum(struct plm_optimum *out, const struct plm_surface *surface, const struct plm_cost *cost);
 
+/* The compute whose best model has that size, and that loss; the latter is INFINITY where the surface never falls so low. */
+double plm_surface_compute_of_params(const struct plm_surface *surface, const struct plm_cost *cost, double params);
+double plm_surface_compute_of_loss(const struct plm_surface *surface, const struct plm_cost *cost, double loss);
+
 #endif

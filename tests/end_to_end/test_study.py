@@ -168,6 +168,25 @@ def check_law(test):
     test.check(abs(law["a"] + law["b"] - 1) < 1e-9 and 0 < law["a"] < 1, f"exponents: {law['a']} and {law['b']}")
     test.check(law["params"]["A"] > 0 and law["params"]["B"] > 0, "the loss falls with N and with D")
     test.check(law["optimum"], "an optimum for each budget")
+    check_prediction(test, study)
+
+
+def check_prediction(test, study):
+    """Shape, batch and rate of the study, and the time that its own runs took, a token's FLOPs weighed in."""
+    said = json.loads(test.run("predict", study, "--params", "3264", "--json", "--bootstrap", "0").out)
+    test.equal(said["schema"], "plmscale.predict/1", "schema of the prediction")
+    layers, width, _ = map(int, said["shape"].split("x"))
+    test.check(abs(6 * layers * (12 * width**2 + 13 * width) * said["shape_tokens"] / said["compute"] - 1) < 1e-9,
+               "the shape sees the tokens that the budget leaves it")
+    test.equal(said["lr"], 4e-3, "learning rate of the study")
+    device = said["devices"][0]
+    test.check(device["tokens_per_second"] > 0 and device["basis"] in ("interpolated", "extrapolated"), f"device: {device}")
+    test.check(abs(device["seconds"] * device["tokens_per_second"] / said["shape_tokens"] - 1) < 1e-9, "time of the shape")
+    asked = json.loads(test.run("predict", study, "--params", "1M", "--json", "--bootstrap", "0", "--sheet",
+                                "card=20000,500").out)
+    test.check(asked["beyond_measured"] > 10, f"extrapolation: {asked['beyond_measured']}")
+    test.equal([d["basis"] for d in asked["devices"][-1:]], ["sheet"], "a device that is not here")
+    test.check(asked["devices"][-1]["seconds"] > 0, "its time")
 
 
 def main():

@@ -3,10 +3,11 @@
 
 #include "law/audit.h"
 #include "law/points_csv.h"
+#include "law/priors.h"
 #include "law/surface.h"
 #include "law_fixture.h"
 
-static const struct plm_law_file LAW = {{1.69, 406.4, 410.7, 0.34, 0.28}, {6, 1, 0}, 1e21, 1e10, 1e12};
+static const struct plm_law_file LAW = {{1.69, 406.4, 410.7, 0.34, 0.28}, {6, 1, 0}, 1e21, 1e10, 1e12, 1e18, 1e7, 1e9};
 
 static void test_audit__the_best_model_wastes_nothing(void **state) {
   (void)state;
@@ -49,6 +50,38 @@ static void test_audit__says_how_far_it_extrapolates(void **state) {
   assert_close(a.beyond, 60, 1e-12);
 }
 
+static void test_surface__compute_of_a_size_and_of_a_loss(void **state) {
+  (void)state;
+  static const struct plm_cost costs[2] = {{6, 1, 0}, {9, 0.95, 0}};
+  for (size_t i = 0; i < 2; i++)
+    for (double c = 1e17; c < 1e24; c *= 100) {
+      struct plm_optimum best = {.compute = c};
+      plm_surface_optimum(&best, &LAW.surface, &costs[i]);
+      assert_close(plm_surface_compute_of_params(&LAW.surface, &costs[i], best.params), c, 1e-9);
+      assert_close(plm_surface_compute_of_loss(&LAW.surface, &costs[i], best.loss), c, 1e-9);
+    }
+  assert_true(isinf(plm_surface_compute_of_loss(&LAW.surface, &costs[0], LAW.surface.E)));
+}
+
+/* The papers' own examples of what their rules give are not at hand: the formulas, worked by hand. */
+static void test_priors__are_the_published_rules(void **state) {
+  (void)state;
+  struct plm_prior p[PLM_PRIORS_MAX];
+  assert_int_equal(plm_priors(p, 1e9, 1e11), 3);
+  assert_close(p[0].batch, 0.581 * exp(0.571 * 25.328436022934504), 1e-12); /* ln 1e11 */
+  assert_close(p[0].rate, 1.797 * exp(-0.713 * 20.72326583694641 + 0.307 * 25.328436022934504), 1e-12);
+  assert_close(p[1].batch, 0.2920 * exp(0.3271 * 47.84346132910886), 1e-9); /* ln 6e20 */
+  assert_close(p[1].rate, 0.3118 * exp(-0.125 * 47.84346132910886), 1e-9);
+  assert_close(p[2].rate, 3e-4, 1e-12);
+  assert_true(p[2].batch == 1024 * 1024);
+  assert_int_equal(plm_priors(p, 470e6, 1e11), 3);
+  assert_close(p[2].rate, 4e-4, 1e-12);
+  assert_true(p[2].batch == 512 * 1024);
+  assert_int_equal(plm_priors(p, 1.5e7, 1e9), 2); /* below what Cheng et al. trained */
+  assert_int_equal(plm_priors(p, 9e6, 1e9), 0);
+  assert_int_equal(plm_priors(p, 2e10, 1e12), 2);
+}
+
 static void test_law_file__is_what_fit_wrote(void **state) {
   (void)state;
   const double budgets[3] = {1e19, 1e20, 1e21};
@@ -71,6 +104,8 @@ static void test_law_file__is_what_fit_wrote(void **state) {
   assert_true(file.cost.scale == 6 && file.cost.exponent == 1);
   assert_true(file.compute_max == law->compute_max && file.params_max == law->params_max &&
               file.tokens_max == law->tokens_max);
+  assert_true(file.compute_min == law->compute_min && file.params_min == law->params_min &&
+              file.tokens_min == law->tokens_min);
   assert_int_equal(plm_law_file_read(&file, path, "parabola", &err), PLM_E_USAGE);
   assert_non_null(strstr(err.text, "is not a surface"));
   json_object_set_new(json, "schema", json_string("plmscale.fit/1"));
@@ -110,6 +145,8 @@ int main(void) {
       cmocka_unit_test(test_audit__the_best_model_wastes_nothing),
       cmocka_unit_test(test_audit__same_loss_is_had_at_the_optimum_of_less_compute),
       cmocka_unit_test(test_audit__says_how_far_it_extrapolates),
+      cmocka_unit_test(test_surface__compute_of_a_size_and_of_a_loss),
+      cmocka_unit_test(test_priors__are_the_published_rules),
       cmocka_unit_test(test_law_file__is_what_fit_wrote),
       cmocka_unit_test(test_models__take_compute_for_tokens),
   };

@@ -67,12 +67,21 @@ verb 4 'no column N' audit "$folder/law.json" --law "$folder/law.json"
 verb 4 'models.csv' audit "$folder/models.csv" --law "$folder/models.csv"
 verb 0 'N_opt   ' predict "$folder/good.csv" --compute 1e13
 verb 0 '(95 %:' predict "$folder/good.csv" --compute 1e13
-verb 0 'warning: extrapolated: 1e+03 times beyond' predict --law "$folder/law.json" --compute 1e17
+verb 0 'warning: extrapolated: C is 1e+03 times beyond the 1e+14 measured, N_opt is' predict --law "$folder/law.json" --compute 1e17
 verb 0 '"schema": "plmscale.predict/1"' predict --law "$folder/law.json" --compute 1e13 --json
 verb 0 'by parabola' predict "$folder/good.csv" --compute 1e13 -e parabola --bootstrap 0
+verb 0 'at 1e+13 FLOP, by vp' predict "$folder/good.csv" --loss 2.33038 -b 0
+verb 0 'Step Law, text models' predict "$folder/good.csv" --compute 1e19 -b 0
+verb 0 'Cheng et al., protein models' predict "$folder/good.csv" --params 100M -b 0
+verb 1 'never reached: by vp the floor E is 1.5' predict "$folder/good.csv" --loss 1.4 -b 0
+verb 2 'need a surface' predict "$folder/good.csv" --loss 2 -e parabola
+verb 2 'must be above 0' predict "$folder/good.csv" --params -3
+verb 2 'predict takes one of --compute, --params, --loss' predict "$folder/good.csv" --params 1M --loss 2
+verb 2 'need a study' predict "$folder/good.csv" --compute 1e13 --sheet card=20000,500
+verb 2 'need a study' predict --law "$folder/law.json" --compute 1e13 --backend cpu
 verb 1 'no law could be fitted' predict "$folder/few.csv" --compute 1e13
-verb 2 'one of STUDY.ini, POINTS.csv, --law' predict --compute 1e13
-verb 2 'one of STUDY.ini, POINTS.csv, --law' predict "$folder/good.csv" --law "$folder/law.json" --compute 1e13
+verb 2 'and one of STUDY.ini, POINTS.csv, --law' predict --compute 1e13
+verb 2 'and one of STUDY.ini, POINTS.csv, --law' predict "$folder/good.csv" --law "$folder/law.json" --compute 1e13
 verb 2 'must be above 0' predict "$folder/good.csv" --compute 0
 verb 2 '"spline" is unknown' predict "$folder/good.csv" --compute 1e13 -e spline
 verb 2 'why takes one STUDY.ini' why
