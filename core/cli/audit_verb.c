@@ -44,6 +44,15 @@ static error_t argument_take(int key, char *text, struct argp_state *state) {
   }
 }
 
+/* Which law it is that judges. */
+static void law_print(const struct plm_law_file *law, const struct arguments *a) {
+  const struct plm_surface *s = &law->surface;
+  printf("by %s of %s, fitted to %s (C %.3g to %.3g):\n", a->estimator, a->law, law->source, law->compute_min,
+         law->compute_max);
+  printf("  L = %.4g + %.4g/N^%.4g + %.4g/D^%.4g nats, C = %.4g N^%.4g D\n\n", s->E, s->A, s->alpha, s->B, s->beta,
+         law->cost.scale, law->cost.exponent);
+}
+
 static void table_print(const struct plm_points *models, const struct plm_law_file *law) {
   double furthest = 0;
   printf("  %-22s %8s %8s %10s %8s %9s %10s %11s  %s\n", "model", "N", "D", "C", "loss", "N/N_opt", "same loss",
@@ -65,7 +74,7 @@ static void table_print(const struct plm_points *models, const struct plm_law_fi
            law->compute_max, law->params_max, law->tokens_max, furthest);
 }
 
-static json_t *models_json(const struct plm_points *models, const struct plm_law_file *law) {
+static json_t *models_json(const struct plm_points *models, const struct plm_law_file *law, const struct arguments *args) {
   json_t *out = json_array();
   for (size_t i = 0; out && i < models->count; i++) {
     const struct plm_point *p = &models->items[i];
@@ -82,7 +91,12 @@ static json_t *models_json(const struct plm_points *models, const struct plm_law
       return NULL;
     }
   }
-  return json_pack("{s:s,s:o}", "schema", SCHEMA, "models", out);
+  const struct plm_surface *s = &law->surface;
+  json_t *source = json_string(law->source);
+  return json_pack("{s:s,s:{s:s,s:s,s:o,s:{s:f,s:f,s:f,s:f,s:f},s:{s:f,s:f}},s:o}", "schema", SCHEMA, "law", "file",
+                   args->law, "estimator", args->estimator, "source", source ? source : json_string("?"), "surface", "E",
+                   s->E, "A", s->A, "B", s->B, "alpha", s->alpha, "beta", s->beta, "cost", "scale", law->cost.scale,
+                   "exponent", law->cost.exponent, "models", out);
 }
 
 int plm_cli_audit(int argc, char **argv, struct plm_error *err) {
@@ -106,9 +120,11 @@ int plm_cli_audit(int argc, char **argv, struct plm_error *err) {
   if (!code)
     code = plm_points_read_models(&models, arguments.models, err);
   if (!code && arguments.json)
-    code = plm_cli_print_json(models_json(&models, &law), err);
-  else if (!code)
+    code = plm_cli_print_json(models_json(&models, &law, &arguments), err);
+  else if (!code) {
+    law_print(&law, &arguments);
     table_print(&models, &law);
+  }
   plm_points_fini(&models);
   return code;
 }

@@ -139,8 +139,8 @@ static int intervals_fill(struct plm_fit *fit, const struct draws *d, struct plm
 }
 
 /*
- * The points moved onto the surface, times what they are above it on the average. Their scatter about that is the noise
- * where it is more than that of a run: the rest is misfit, which drawing cells would show too.
+ * The points moved onto the surface, times what they are above it on the average. Where the noise is of replicates alone
+ * and the points scatter by more, that is the noise: the rest is misfit, which drawing cells would show too.
  */
 static int points_fit(struct draws *d, struct plm_error *err) {
   const struct plm_fit_task *task = d->task;
@@ -162,7 +162,8 @@ static int points_fit(struct draws *d, struct plm_error *err) {
     d->fitted[i].loss *= exp(sum / total);
   d->around.points = d->fitted;
   squares -= sum * sum / total;
-  if (task->count > PLM_SURFACE_POINTS_MIN && squares > (double)(task->count - 5) * noise->sigma * noise->sigma) {
+  if (!noise->has_misfit && task->count > PLM_SURFACE_POINTS_MIN &&
+      squares > (double)(task->count - 5) * noise->sigma * noise->sigma) {
     double sigma = sqrt(squares / (double)(task->count - 5));
     noise->shared *= noise->sigma * noise->sigma / (sigma * sigma);
     noise->sigma = sigma;

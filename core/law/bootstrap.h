@@ -10,9 +10,10 @@
  * that lost a size in the draw is another profile. A curve moves as a whole. Where no noise is known the points are
  * drawn as they are.
  * PLM_RESAMPLE_FITTED: every point is moved onto the fitted surface, times the mean ratio of the points to it, and gets
- * noise (the parametric bootstrap) of variance sigma^2, or of the points' own scatter about it where that is larger. A surface of absolute residuals passes through as many points as it
- * has parameters; of points drawn again, of which a third are copies, it makes intervals that are half as wide again as
- * they should be. Where no noise is known, as above.
+ * noise (the parametric bootstrap) of variance sigma^2, or, where that is of replicates, of the points' own scatter about
+ * it when it is larger: it has the misfit in it. A surface of absolute residuals passes through as many points as it has
+ * parameters; of points drawn again, of which a third are copies, it makes intervals that are wider than they should be.
+ * Where no noise is known, as above.
  *
  * The part of the noise that runs of one size and seed share (noise.h) is drawn once for all of them: in place of as much of
  * each one's own where every point stays, on top of it where cells are drawn, which takes them for independent.

@@ -122,6 +122,7 @@ struct plm_estimator {
    * 2 sizes.
    */
   int (*fit)(struct plm_fit *out, const struct plm_fit_task *task, struct plm_error *err);
+  int of_profiles; /* it finds the minima of IsoFLOP profiles, with a bias that a surface shows (bias.h) */
 };
 
 /* The table; count rows. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "law/bias.h"
 #include "law/bootstrap.h"
 #include "law/holdout.h"
 #include "law/workers.h"
@@ -180,6 +181,18 @@ static int estimator_run(struct plm_law *law, const struct plm_estimator *estima
   return fit_judge(fit, law, estimator, task, options, err);
 }
 
+/* What the estimators of profiles would get wrong on the surface of vp. */
+static int biases_note(struct plm_law *law, const struct plm_fit_task *task, struct plm_error *err) {
+  const struct plm_fit *vp = fit_of(law, "vp");
+  int code = 0;
+  for (size_t f = 0; !code && vp && f < law->fit_count; f++) {
+    const struct plm_estimator *estimator = plm_estimator_find(law->fits[f].estimator);
+    if (estimator->of_profiles)
+      code = plm_bias_note(&law->fits[f], estimator, &vp->surface, task, err);
+  }
+  return code;
+}
+
 /* The lowest and the highest answer at each compute, where they differ by more than PLM_LAW_DISAGREEMENT. */
 static int disagreements_find(struct plm_law *law, struct plm_error *err) {
   for (size_t i = 0; law->fit_count && i < law->fits[0].optimum_count; i++) {
@@ -240,6 +253,8 @@ static int law_run(struct plm_law *law, const struct plm_law_options *options, s
   for (size_t i = 0; !code && i < table_count; i++)
     if (all || name_listed(names, table[i].name))
       code = estimator_run(law, &table[i], &task, options, err);
+  if (!code)
+    code = biases_note(law, &task, err);
   if (!code)
     code = disagreements_find(law, err);
   free(compute);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "law/law.h"
@@ -65,6 +66,8 @@ static int law_take(struct plm_law_file *out, const json_t *root, const char *pa
   law.tokens_max = range_end(root, "tokens", 1, &bad);
   if (bad)
     return plm_error_set(err, PLM_E_DAMAGED, "%s: %s is missing or impossible", path, bad);
+  const char *source = json_string_value(json_object_get(root, "source"));
+  snprintf(law.source, sizeof law.source, "%s", source ? source : "?");
   *out = law;
   return 0;
 }

@@ -5,6 +5,7 @@
 #include "law/estimator.h"
 
 struct plm_law_file {
+  char source[160]; /* what it was fitted to, as the file says; cut to this room */
   struct plm_surface surface;
   struct plm_cost cost;
   double compute_max, params_max, tokens_max; /* measured */

@@ -120,7 +120,7 @@ static int of_residuals(struct plm_noise *out, const struct plm_fit_task *task, 
       double r = p->loss / plm_surface_loss(&fit.surface, p->params, p->tokens) - 1;
       squares += p->weight * r * r;
     }
-    *out = (struct plm_noise){sqrt(squares / (double)(task->count - 5)), task->count - 5, 0, source};
+    *out = (struct plm_noise){sqrt(squares / (double)(task->count - 5)), task->count - 5, 0, source, 1};
   }
   plm_fit_fini(&fit);
   if (code && code != PLM_E_UNSUPPORTED) {

@@ -20,6 +20,7 @@ struct plm_noise {
   size_t freedom;     /* degrees of freedom it was estimated with; 0: not known, sigma is 0 */
   double shared;      /* correlation within a size and seed; 0 when replicates do not tell */
   const char *source; /* static: "seed replicates", "residuals of vp", "residuals of vp, runs of one pass", "nothing" */
+  int has_misfit;     /* of residuals: the misfit of the surface is in it */
 };
 
 /* Numbers the points by size and seed, from 0: out has one entry for each. Returns how many there are. */

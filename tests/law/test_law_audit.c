@@ -7,7 +7,7 @@
 #include "law/surface.h"
 #include "law_fixture.h"
 
-static const struct plm_law_file LAW = {{1.69, 406.4, 410.7, 0.34, 0.28}, {6, 1, 0}, 1e21, 1e10, 1e12, 1e18, 1e7, 1e9};
+static const struct plm_law_file LAW = {"Hoffmann et al.", {1.69, 406.4, 410.7, 0.34, 0.28}, {6, 1, 0}, 1e21, 1e10, 1e12, 1e18, 1e7, 1e9};
 
 static void test_audit__the_best_model_wastes_nothing(void **state) {
   (void)state;
@@ -101,6 +101,7 @@ static void test_law_file__is_what_fit_wrote(void **state) {
   const struct plm_surface *s = &law->fits[1].surface;
   assert_true(file.surface.E == s->E && file.surface.A == s->A && file.surface.B == s->B &&
               file.surface.alpha == s->alpha && file.surface.beta == s->beta);
+  assert_string_equal(file.source, "test");
   assert_true(file.cost.scale == 6 && file.cost.exponent == 1);
   assert_true(file.compute_max == law->compute_max && file.params_max == law->params_max &&
               file.tokens_max == law->tokens_max);

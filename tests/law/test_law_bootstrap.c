@@ -99,7 +99,7 @@ static int watch_fit(struct plm_fit *out, const struct plm_fit_task *task, struc
 }
 
 static void watch_run(struct plm_fit *fit, struct plm_points *points, size_t allow_of_five) {
-  static const struct plm_estimator watcher = {"watch", "", "", PLM_RESAMPLE_CELLS, watch_fit};
+  static const struct plm_estimator watcher = {"watch", "", "", PLM_RESAMPLE_CELLS, watch_fit, 0};
   const double compute = 1e12;
   plm_budgets_assign(points);
   struct plm_fit_task task = {

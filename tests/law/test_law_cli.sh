@@ -58,6 +58,7 @@ verb() {
   fi
 }
 verb 0 'over-trained' audit "$folder/models.csv" --law "$folder/law.json"
+verb 0 "by vp of $folder/law.json, fitted to $folder/good.csv (C 1e+12 to 1e+14)" audit "$folder/models.csv" --law "$folder/law.json"
 verb 0 'under-trained' audit "$folder/models.csv" --law "$folder/law.json"
 verb 0 '"schema": "plmscale.audit/1"' audit "$folder/models.csv" --law "$folder/law.json" --json
 verb 2 'no fit of "huber"' audit "$folder/models.csv" --law "$folder/law.json" -e huber

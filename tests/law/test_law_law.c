@@ -180,8 +180,28 @@ static void test_law__without_points_the_left_out_are_told(void **state) {
   plm_points_fini(&points);
 }
 
+/* Czech 2026: a vertex is biased where alpha and beta differ and sizes lie to one side; not on a symmetric profile. */
+static void test_law__bias_of_a_parabola_is_noted_where_there_is_one(void **state) {
+  (void)state;
+  static const struct surface skewed = {1.9, 400, 60, 0.5, 0.25}, even = {1.9, 30, 90, 0.3, 0.3};
+  const double budgets[3] = {1e15, 1e16, 1e17};
+  for (int k = 0; k < 2; k++) {
+    struct plm_points points = {0};
+    isoflop_add(&points, k ? &even : &skewed, budgets, 3, 7, 8, 0);
+    struct plm_law *law = law_of(&points, "parabola,vp", 0);
+    const struct plm_fit *fit = &law->fits[0];
+    double off = fabs(log(fit->optimum[2].params / surface_params(k ? &even : &skewed, 1e17)));
+    assert_int_equal(law->fit_count, 2);
+    assert_int_equal(notes_have(&fit->notes, "without any noise, these sizes give an N_opt"), !k);
+    assert_true(k ? off < 0.001 : off > 0.05);
+    plm_law_destroy(law);
+    plm_points_fini(&points);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_law__bias_of_a_parabola_is_noted_where_there_is_one),
       cmocka_unit_test(test_law_json__has_the_keys_of_its_schema),
       cmocka_unit_test(test_law_json__survives_text_that_is_not_utf8),
       cmocka_unit_test(test_law__answers_for_asked_budgets_and_marks_extrapolation),
