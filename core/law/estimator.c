@@ -91,7 +91,8 @@ int plm_fit_init(struct plm_fit *out, const char *estimator, const struct plm_fi
     return plm_error_memory(err, "the optima of a fit");
   for (size_t i = 0; i < task->compute_count; i++)
     optimum[i] = (struct plm_optimum){.compute = task->compute[i], .loss = (double)NAN};
-  *out = (struct plm_fit){.estimator = estimator, .optimum = optimum, .optimum_count = task->compute_count};
+  *out = (struct plm_fit){.estimator = estimator, .optimum = optimum, .optimum_count = task->compute_count,
+                         .misfit = (double)NAN};
   return 0;
 }
 

@@ -72,6 +72,7 @@ struct plm_fit {
   size_t param_count;
   int has_surface; /* surface predicts the loss at any (N, D) */
   struct plm_surface surface;
+  double misfit;     /* plm_misfit: times the noise of a run by which the surface misses the points; NAN: not known */
   int has_exponents; /* N_opt ~ C^a, D_opt ~ C^b */
   double a, b;
   struct plm_interval a_interval, b_interval;

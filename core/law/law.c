@@ -9,6 +9,7 @@
 #include "law/bias.h"
 #include "law/bootstrap.h"
 #include "law/holdout.h"
+#include "law/misfit.h"
 #include "law/workers.h"
 
 /* Is row among the comma-separated names? */
@@ -139,6 +140,12 @@ static int fit_judge(struct plm_fit *fit, const struct plm_law *law, const struc
                      const struct plm_fit_task *task, const struct plm_law_options *options, struct plm_error *err) {
   struct plm_bootstrap bootstrap = {options->draws, options->seed, law->noise};
   int code = extrapolation_mark(fit, law, err);
+  fit->misfit = plm_misfit(fit, task, &law->noise);
+  if (!code && fit->misfit > PLM_MISFIT_LARGE)
+    code = plm_notes_add(&fit->notes, err,
+                         "misses the points by %.2g times what seeds explain: they do not have the shape of this surface, and its "
+                         "interval does not say so",
+                         fit->misfit);
   if (!code && options->draws)
     code = plm_bootstrap_run(fit, estimator, task, &bootstrap, err);
   if (!code && options->holdout)
@@ -181,10 +188,12 @@ static int estimator_run(struct plm_law *law, const struct plm_estimator *estima
   return fit_judge(fit, law, estimator, task, options, err);
 }
 
-/* What the estimators of profiles would get wrong on the surface of vp. */
+/* What the estimators of profiles would get wrong on the surface of vp, where that is not wrong itself. */
 static int biases_note(struct plm_law *law, const struct plm_fit_task *task, struct plm_error *err) {
   const struct plm_fit *vp = fit_of(law, "vp");
   int code = 0;
+  if (vp && vp->misfit > PLM_MISFIT_LARGE)
+    return 0;
   for (size_t f = 0; !code && vp && f < law->fit_count; f++) {
     const struct plm_estimator *estimator = plm_estimator_find(law->fits[f].estimator);
     if (estimator->of_profiles)
@@ -215,6 +224,17 @@ static int disagreements_find(struct plm_law *law, struct plm_error *err) {
       return code;
   }
   return 0;
+}
+
+/* Profiles take no shape for granted across budgets: they are what is left where the surface fails. */
+static int misfit_describe(struct plm_law *law, struct plm_error *err) {
+  const struct plm_fit *main = fit_of(law, PLM_LAW_MAIN);
+  if (!main || !(main->misfit > PLM_MISFIT_LARGE))
+    return 0;
+  return plm_notes_add(&law->warnings, err,
+                       "the surface of " PLM_LAW_MAIN " misses the points by %.2g times what seeds explain; at measured budgets believe "
+                       "parabola and akima before it, and beyond them nothing",
+                       main->misfit);
 }
 
 static int cost_describe(struct plm_law *law, struct plm_error *err) {
@@ -253,6 +273,8 @@ static int law_run(struct plm_law *law, const struct plm_law_options *options, s
   for (size_t i = 0; !code && i < table_count; i++)
     if (all || name_listed(names, table[i].name))
       code = estimator_run(law, &table[i], &task, options, err);
+  if (!code)
+    code = misfit_describe(law, err);
   if (!code)
     code = biases_note(law, &task, err);
   if (!code)

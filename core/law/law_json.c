@@ -128,9 +128,10 @@ static json_t *left_out_json(const struct plm_point_left_out *rows, size_t count
 static json_t *fit_json(const struct plm_fit *fit) {
   double a = fit->has_exponents ? fit->a : (double)NAN, b = fit->has_exponents ? fit->b : (double)NAN;
   const struct plm_estimator *estimator = plm_estimator_find(fit->estimator);
-  return json_pack("{s:s,s:o,s:o,s:f,s:s,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "estimator",
+  return json_pack("{s:s,s:o,s:o,s:f,s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "estimator",
                    fit->estimator, "params", params_json(fit, 0), "params_interval", params_json(fit, 1), "objective",
-                   fit->objective, "objective_is", estimator ? estimator->objective : "", "points",
+                   fit->objective, "objective_is", estimator ? estimator->objective : "", "misfit",
+                   real_or_null(fit->misfit), "points",
                    (json_int_t)fit->points, "a", real_or_null(a), "b", real_or_null(b), "a_interval",
                    interval_json(&fit->a_interval), "b_interval", interval_json(&fit->b_interval), "draws",
                    (json_int_t)fit->draws, "draws_done", (json_int_t)fit->draws_done, "optimum", optima_json(fit),
