@@ -1,4 +1,6 @@
 /* Noise model, draws, threads, held-out budgets. */
+#include <string.h>
+
 #include "law/holdout.h"
 #include "law/noise.h"
 #include "law/parametric.h"
@@ -372,8 +374,33 @@ static void test_workers__every_job_once_and_the_first_error(void **state) {
   assert_true(plm_workers_default() >= 1);
 }
 
+/* A surface of the right form misses points by their noise; one valley that moves with compute as no sum of powers does, by more. */
+static void test_misfit__is_one_for_the_right_form_and_more_for_another(void **state) {
+  (void)state;
+  struct plm_law_options options = {.estimators = "vp,parabola", .draws = 40, .seed = 1, .threads = 2};
+  struct plm_points right = {0}, wrong = {0};
+  struct plm_law *law;
+  seeds_add(&right, 5, 7, 3, 0.002);
+  assert_int_equal(plm_law_fit(&law, &right, "test", &options, NULL), 0);
+  assert_string_equal(law->fits[1].estimator, "vp");
+  assert_true(law->fits[1].misfit > 0.5 && law->fits[1].misfit < 1.5);
+  assert_true(isnan(law->fits[0].misfit)); /* parabolas have no surface */
+  assert_int_equal(law->warnings.count, 0);
+  plm_law_destroy(law);
+  seeds_add(&wrong, 5, 7, 3, 0.002);
+  for (size_t i = 0; i < wrong.count; i++)
+    wrong.items[i].loss += 0.05 * sin(2 * log(wrong.items[i].params)) * sin(2 * log(wrong.items[i].tokens));
+  assert_int_equal(plm_law_fit(&law, &wrong, "test", &options, NULL), 0);
+  assert_true(law->fits[law->fit_count - 1].misfit > 5);
+  assert_non_null(strstr(law->warnings.lines[0], "what seeds explain"));
+  plm_law_destroy(law);
+  plm_points_fini(&wrong);
+  plm_points_fini(&right);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_misfit__is_one_for_the_right_form_and_more_for_another),
       cmocka_unit_test(test_noise__shared_by_a_size_and_seed_is_what_was_put_in),
       cmocka_unit_test(test_draws__share_noise_within_a_size_and_seed),
       cmocka_unit_test(test_noise__of_replicates_is_what_was_put_in),
