@@ -36,6 +36,7 @@ struct predict_range {
 
 struct prediction {
   struct plm_optimum best;
+  double misfit; /* of the surface (law/misfit.h); 0: not known */
   struct predict_range ranges[3];
   double beyond; /* the largest factor by which one of them is outside what was measured; 1 inside */
   struct plm_cost cost;

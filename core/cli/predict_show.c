@@ -3,6 +3,7 @@
 
 #include "base/number.h"
 #include "cli/predict.h"
+#include "law/misfit.h"
 
 static const char *short_text(char out[32], double value) {
   plm_number_short(out, 32, value);
@@ -82,6 +83,10 @@ static void warnings_print(const struct prediction *p) {
   }
   if (*before == ',')
     putchar('\n');
+  if (p->misfit > PLM_MISFIT_LARGE)
+    printf("warning: the surface misses the runs by %.2g times what seeds explain, which no interval here says; see "
+           "`plmscale fit`, and --estimator parabola at measured budgets\n",
+           p->misfit);
   if (p->epochs > fmax(1, p->epochs_measured) * 1.01)
     printf("warning: %.3g passes over the corpus, the runs made at most %.3g: a token seen again is worth less (estimator "
            "repeat)\n",
@@ -130,7 +135,7 @@ json_t *predict_json(const struct prediction *p, const struct predict_arguments 
   char text[PLM_SHAPE_TEXT] = "";
   if (p->has_shape)
     plm_shape_text(text, p->shape);
-  return json_pack("{s:s,s:s,s:f,s:f,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "schema", PREDICT_SCHEMA,
+  return json_pack("{s:s,s:s,s:f,s:f,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "schema", PREDICT_SCHEMA,
                    "estimator", a->estimator, "compute", o->compute, "params", o->params, "tokens", o->tokens, "loss",
                    isfinite(o->loss) ? json_real(o->loss) : json_null(), "params_interval",
                    interval_json(&o->params_interval), "tokens_interval", interval_json(&o->tokens_interval),
@@ -138,5 +143,5 @@ json_t *predict_json(const struct prediction *p, const struct predict_arguments 
                    p->has_shape ? json_string(text) : json_null(), "shape_tokens", positive_json(p->tokens), "epochs",
                    positive_json(p->epochs), "flops_per_token", positive_json(p->flops_per_token), "batch_tokens",
                    positive_json(p->batch), "lr", positive_json(p->rate), "priors", priors_json(p), "devices",
-                   devices_json(p), "beyond_measured", p->beyond);
+                   devices_json(p), "misfit", positive_json(p->misfit), "beyond_measured", p->beyond);
 }

@@ -168,6 +168,7 @@ static int from_points(struct prediction *out, struct plm_points *points, const 
       out->best = fit->optimum[i];
   if (!out->best.known)
     code = plm_error_set(err, PLM_E_UNSUPPORTED, "%s: %s has no answer at %.4g FLOP", a->source, a->estimator, compute);
+  out->misfit = isnan(fit->misfit) ? 0 : fit->misfit;
   out->cost = law->cost;
   out->ranges[0] = (struct predict_range){"C", compute, law->compute_min, law->compute_max};
   out->ranges[1] = (struct predict_range){"N_opt", out->best.params, law->params_min, law->params_max};
