@@ -172,9 +172,18 @@ static int points_fit(struct draws *d, struct plm_error *err) {
   return 0;
 }
 
+/* Noise of residuals about vp's surface has in it what a law of more terms explains. */
+static void noise_choose(struct plm_noise *noise, const struct plm_fit *fit) {
+  if (!noise->has_misfit || fit->scatter_freedom < PLM_NOISE_FREEDOM_MIN || fit->scatter >= noise->sigma)
+    return;
+  noise->sigma = fit->scatter;
+  noise->freedom = fit->scatter_freedom;
+}
+
 static int draws_create(struct draws *d, unsigned threads, struct plm_error *err) {
   d->around = *d->task;
   d->around_bootstrap = *d->bootstrap;
+  noise_choose(&d->around_bootstrap.noise, d->fit);
   d->resample = d->estimator->resample;
   if (d->resample == PLM_RESAMPLE_FITTED) {
     int known = d->bootstrap->noise.freedom > 0 && d->fit->has_surface;

@@ -68,6 +68,8 @@ struct plm_fit {
   const char *estimator; /* static */
   size_t points;         /* how many it used */
   double objective;      /* what was minimised: see plm_estimator.objective */
+  double scatter;        /* of log loss about this law, where vp's surface does not tell it; freedom 0: not given */
+  size_t scatter_freedom;
   struct plm_parameter params[PLM_FIT_PARAMETERS];
   size_t param_count;
   int has_surface; /* surface predicts the loss at any (N, D) */

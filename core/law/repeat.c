@@ -199,6 +199,20 @@ static void optimum_fill(struct plm_optimum *out, const struct problem *p, const
   out->loss = least;
 }
 
+/* Relative residuals of the law, seven parameters taken off. */
+static void scatter_find(struct plm_fit *out, const struct problem *p) {
+  double squares = 0;
+  if (p->count <= 7)
+    return;
+  for (size_t i = 0; i < p->count; i++) {
+    const struct plm_point *q = &p->points[i];
+    double r = q->loss / plm_repeat_loss(&p->law, q->params, q->tokens, q->unique) - 1;
+    squares += q->weight * r * r;
+  }
+  out->scatter_freedom = p->count - 7;
+  out->scatter = sqrt(squares / (double)out->scatter_freedom);
+}
+
 /* Rows with a known U into rows, single-pass ones first; *single of them. */
 static int rows_sort(struct plm_point *rows, size_t *count, size_t *single, struct plm_fit *out,
                      const struct plm_fit_task *task, struct plm_error *err) {
@@ -306,6 +320,7 @@ int plm_repeat_fit(struct plm_fit *out, const struct plm_fit_task *task, struct 
   if (!code) {
     repetitions_fit(&problem, task->from);
     out->objective = joint_fit(&problem);
+    scatter_find(out, &problem);
     code = law_accept(out, &problem, task, err);
   }
   free(problem.values);

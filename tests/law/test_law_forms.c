@@ -208,6 +208,31 @@ static void test_repeat__recovers_the_law_when_first_passes_have_faded_size(void
   plm_points_fini(&points);
 }
 
+/* What vp's surface misses of such rows is no noise: intervals are of what the law itself leaves. */
+static void test_repeat__intervals_are_of_its_own_residuals(void **state) {
+  (void)state;
+  struct plm_points points = {0};
+  float normal[55];
+  size_t at = 0;
+  plm_rng_normal(normal, 55, 0.0015F, 3, PLM_RNG_TEST, 0, 0);
+  for (int i = 0; i < 5; i++)
+    for (int j = 0; j < 5; j++)
+      for (int passes = 1; passes <= (i < 3 ? 1 : 64); passes *= 4, at++) {
+        double budget = 1e20 * pow(10, 0.5 * i), n = 0.1 * sqrt(budget) * pow(2, j - 2), tokens = budget / (6 * n);
+        point_add(&points, n, tokens, plm_repeat_loss(&REPEAT, n, tokens, tokens / passes) * exp((double)normal[at]));
+        points.items[at].unique = tokens / passes;
+      }
+  struct plm_law *law = law_of(&points, "repeat", 100);
+  const struct plm_fit *fit = &law->fits[0];
+  assert_int_equal(law->fit_count, 1);
+  assert_close(fit->scatter, 0.0015, 0.3);
+  assert_true(law->noise.sigma > 2 * fit->scatter);
+  assert_true(fit->params[5].interval.low < REPEAT.data && REPEAT.data < fit->params[5].interval.high);
+  assert_true(fit->a_interval.low < 0.5 && 0.5 < fit->a_interval.high);
+  plm_law_destroy(law);
+  plm_points_fini(&points);
+}
+
 static void test_repeat__refuses_rows_in_which_size_does_nothing(void **state) {
   (void)state;
   struct plm_points points = {0};
@@ -292,6 +317,7 @@ int main(void) {
       cmocka_unit_test(test_power__takes_the_minima_of_the_budgets),
       cmocka_unit_test(test_repeat__recovers_the_law),
       cmocka_unit_test(test_repeat__recovers_the_law_when_first_passes_have_faded_size),
+      cmocka_unit_test(test_repeat__intervals_are_of_its_own_residuals),
       cmocka_unit_test(test_repeat__refuses_rows_in_which_size_does_nothing),
       cmocka_unit_test(test_repeat__tokens_fade),
       cmocka_unit_test(test_repeat__optimum_is_a_minimum_along_the_budget),
