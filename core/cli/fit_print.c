@@ -7,6 +7,8 @@
 #include "base/number.h"
 #include "law/parametric.h"
 
+#define UNUSED_NAMED 6 /* points of one rule that are named */
+
 static const char *short_text(char out[32], double value) {
   plm_number_short(out, 32, value);
   return out;
@@ -137,6 +139,19 @@ static void holdouts_print(const struct plm_fit *fit) {
   putchar('\n');
 }
 
+/* The points that an estimator did not use, those of one rule together. */
+static void unused_print(const struct plm_fit *fit) {
+  for (size_t start = 0, end; start < fit->left_out_count; start = end) {
+    const struct plm_point_left_out *first = &fit->left_out[start];
+    for (end = start; end < fit->left_out_count && !strcmp(fit->left_out[end].rule, first->rule); end++)
+      if (end - start < UNUSED_NAMED)
+        printf("%s%s", end > start ? ", " : "  not used: ", fit->left_out[end].label);
+    if (end - start > UNUSED_NAMED)
+      printf(" and %zu more", end - start - UNUSED_NAMED);
+    printf(": %s\n", first->rule);
+  }
+}
+
 static void fit_print(const struct plm_fit *fit, const struct plm_law *law, const struct plm_law_options *options) {
   const struct plm_estimator *estimator = plm_estimator_find(fit->estimator);
   printf("\n%s: %s\n  %zu points, %zu not used; %s", fit->estimator, estimator->summary, fit->points,
@@ -159,6 +174,7 @@ static void fit_print(const struct plm_fit *fit, const struct plm_law *law, cons
       optimum_print(&fit->optimum[i]);
   for (size_t i = 0; i < fit->refused_count; i++)
     printf("  %-11.4g refused: %s\n", fit->refused[i].budget, fit->refused[i].reason);
+  unused_print(fit);
   putchar('\n');
   answers_print(fit, law, options);
   holdouts_print(fit);

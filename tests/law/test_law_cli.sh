@@ -31,6 +31,8 @@ expect 0 'at 1e+14 FLOP the best model has' "$folder/good.csv" --estimator vp
 expect 0 'at 5e+12 FLOP the best model has' "$folder/good.csv" --at 5e12 --bootstrap 0
 expect 0 '(extrapolated)' "$folder/good.csv" --at 1e12,1e16 --at 1e18 --bootstrap 0
 expect 0 '"schema": "plmscale.fit/2"' "$folder/good.csv" --json
+{ cat "$folder/good.csv"; echo 3e5,3e8,2.2; } >"$folder/alone.csv"
+expect 0 'not used: line 23: alone at its compute: belongs to no budget' "$folder/alone.csv" --estimator parabola --bootstrap 0
 expect 1 'no law could be fitted' "$folder/few.csv"
 expect 4 'bad.csv:2: column D (tokens): "-1e7" must be above 0' "$folder/bad.csv"
 expect 1 'missing.csv' "$folder/missing.csv"
