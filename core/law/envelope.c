@@ -159,6 +159,9 @@ int plm_envelope_fit(struct plm_fit *out, const struct plm_fit_task *task, struc
   if (!code)
     code = envelope_walk(&line, out, &e, err);
   free(e.values);
+  if (!code)
+    code = plm_notes_add(&out->notes, err,
+                         "of simulated studies with sizes off centre 87 %% of its intervals held the true a, not 95 %%");
   if (code)
     return code;
   out->has_exponents = 1;
