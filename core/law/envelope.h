@@ -5,8 +5,9 @@
  * their first 5 % are not used.
  *
  * A value of C counts only where the best run has both smaller and larger sizes to compete with: elsewhere the best
- * size is the end of the grid. That pulls a a little: by -0.012 on a ladder of sizes centred half too high, a fifth of the
- * interval's width (law_coverage); a note says what it costs. Refused: fewer than 4 sizes with curves, or fewer than 2 sizes that win.
+ * size is the end of the grid. That pulls a a little, by -0.012 on a ladder of sizes centred half too high, a fifth of the
+ * interval's width (law_coverage); a note says what it costs. Refused: fewer than 4 sizes with curves, or fewer than 2
+ * sizes that win.
  */
 #ifndef PLM_LAW_ENVELOPE_H
 #define PLM_LAW_ENVELOPE_H
