@@ -28,6 +28,7 @@ int plm_cli_run(int argc, char **argv, struct plm_error *err);
 int plm_cli_run_cell(int argc, char **argv, struct plm_error *err);
 int plm_cli_status(int argc, char **argv, struct plm_error *err);
 int plm_cli_fit(int argc, char **argv, struct plm_error *err);
+int plm_cli_report(int argc, char **argv, struct plm_error *err);
 int plm_cli_why(int argc, char **argv, struct plm_error *err);
 int plm_cli_predict(int argc, char **argv, struct plm_error *err);
 int plm_cli_audit(int argc, char **argv, struct plm_error *err);

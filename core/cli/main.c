@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
     {"data", "data", "build a corpus from FASTA, or describe one", plm_cli_data},
     {"fit", "results", "fit scaling laws to a study or a CSV file", plm_cli_fit},
     {"why", "results", "refit a study under every choice, and show which one moves the answer", plm_cli_why},
+    {"report", "results", "one page of figures, tables and plain words about a study", plm_cli_report},
     {"predict", "results", "the best model for a budget: size, tokens, loss, shape, time", plm_cli_predict},
     {"audit", "results", "how far published or planned models are from the frontier", plm_cli_audit},
     {"backends", "hardware", "list backends and devices, and say why one was refused", plm_cli_backends},
