@@ -55,8 +55,8 @@ static int options_read(struct plm_facts_options *out, const struct arguments *a
   if ((a->bootstrap && (code = plm_number_integer(&draws, a->bootstrap, err))) ||
       (a->threads && (code = plm_number_integer(&threads, a->threads, err))))
     return code;
-  if (draws > PLM_BOOTSTRAP_DRAWS_MAX)
-    return plm_error_set(err, PLM_E_USAGE, "--bootstrap %s: at most %d", a->bootstrap, PLM_BOOTSTRAP_DRAWS_MAX);
+  if (draws < 0 || draws > PLM_BOOTSTRAP_DRAWS_MAX)
+    return plm_error_set(err, PLM_E_USAGE, "--bootstrap %s: 0 to %d", a->bootstrap, PLM_BOOTSTRAP_DRAWS_MAX);
   if (a->threads && (threads < 1 || threads > PLM_WORKERS_MAX))
     return plm_error_set(err, PLM_E_USAGE, "--threads %s: 1 to %d", a->threads, PLM_WORKERS_MAX);
   *out = (struct plm_facts_options){.draws = (size_t)draws, .seed = SEED, .threads = (unsigned)threads};

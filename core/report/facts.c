@@ -100,6 +100,17 @@ static void main_choose(struct plm_facts *out) {
   }
 }
 
+/* A profile answers a measured budget by itself, not by the line through all: such answers are no part of the line. */
+static void line_only(struct plm_law *line, const double *at, size_t count) {
+  for (size_t i = 0; line->fit_count && i < line->fits[0].optimum_count; i++) {
+    struct plm_optimum *o = &line->fits[0].optimum[i];
+    int asked = 0;
+    for (size_t k = 0; k < count; k++)
+      asked |= fabs(o->compute - at[k]) <= 1e-9 * at[k];
+    o->known &= asked;
+  }
+}
+
 /* The main estimator over the measured range and a little beyond. */
 static int line_fit(struct plm_facts *out, const char *source, struct plm_error *err) {
   double at[LINE_POINTS], low = out->law->compute_min / 1.5, high = out->law->compute_max * 1.5;
@@ -111,7 +122,10 @@ static int line_fit(struct plm_facts *out, const char *source, struct plm_error 
                                           .at = at,
                                           .at_count = LINE_POINTS,
                                           .threads = out->options.threads};
-  return plm_law_fit(&out->line, &out->points, source, &options, err);
+  int code = plm_law_fit(&out->line, &out->points, source, &options, err);
+  if (!code)
+    line_only(out->line, at, LINE_POINTS);
+  return code;
 }
 
 /* Points without a law in them are no error here: the report says so. */

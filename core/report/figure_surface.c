@@ -10,12 +10,13 @@
 #define CONTOURS 9
 
 static const struct plm_fit *surface_fit(const struct plm_facts *facts) {
-  if (facts->main && facts->main->has_surface)
-    return facts->main;
-  for (size_t i = 0; i < facts->law->fit_count; i++)
-    if (facts->law->fits[i].has_surface)
-      return &facts->law->fits[i];
-  return NULL;
+  const struct plm_fit *found = NULL;
+  for (size_t i = 0; i < facts->law->fit_count; i++) {
+    const struct plm_fit *fit = &facts->law->fits[i];
+    if (fit->has_surface && (!found || fit == facts->main || !strcmp(fit->estimator, PLM_LAW_MAIN)))
+      found = fit;
+  }
+  return found;
 }
 
 /* What a residual is held against, nats: the noise of a run, or the scatter of the residuals themselves. */

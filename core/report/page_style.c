@@ -5,7 +5,7 @@
 static const char RULES[] =
     "*{box-sizing:border-box}\n"
     "html{color-scheme:light dark;-webkit-text-size-adjust:100%}\n"
-    "body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,"
+    "body{margin:0;overflow-wrap:break-word;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,"
     "'Noto Sans','DejaVu Sans',sans-serif}\n"
     "main{max-width:1060px;margin:0 auto;padding:40px 28px 60px}\n"
     "header{border-bottom:2px solid var(--ink);padding-bottom:14px;margin-bottom:26px}\n"
@@ -34,7 +34,7 @@ static const char RULES[] =
     "figcaption{font-size:14.5px;line-height:1.5;margin-top:12px}\n"
     ".absent p{margin:0;color:var(--muted)}\n"
     ".files{display:block;margin-top:6px;color:var(--muted);font-size:13px;overflow-wrap:anywhere}\n"
-    ".key{white-space:nowrap;margin-right:8px}\n"
+    ".key{overflow-wrap:anywhere;margin-right:8px}\n"
     ".key i{display:inline-block;width:11px;height:11px;border-radius:50%;margin:0 5px -1px 4px;border:1px solid var(--muted)}\n"
     ".scroll{overflow-x:auto}\n"
     "table{border-collapse:collapse;width:100%;font-size:14px;line-height:1.4;font-variant-numeric:tabular-nums}\n"

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/h5.h"
 #include "base/rng.h"
-#include "train/cell.h"
+#include "train/cell_folder.h"
 #include "train/failure.h"
 #include "train/prepare.h"
 #include "train/runfile.h"
