@@ -36,6 +36,7 @@ int plm_cli_backends(int argc, char **argv, struct plm_error *err);
 int plm_cli_probe(int argc, char **argv, struct plm_error *err); /* internal: one plugin, in this process */
 int plm_cli_tune(int argc, char **argv, struct plm_error *err);
 int plm_cli_bench(int argc, char **argv, struct plm_error *err);
+int plm_cli_coordinates(int argc, char **argv, struct plm_error *err);
 int plm_cli_ops(int argc, char **argv, struct plm_error *err);
 int plm_cli_new_plugin(int argc, char **argv, struct plm_error *err);
 int plm_cli_options(int argc, char **argv, struct plm_error *err); /* docs/options.md */

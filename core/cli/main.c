@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
     {"backends", "hardware", "list backends and devices, and say why one was refused", plm_cli_backends},
     {"tune", "hardware", "choose a backend's fastest right kernels for a study", plm_cli_tune},
     {"bench", "hardware", "measure training speed", plm_cli_bench},
+    {"coordinates", "study", "whether training moves models of all widths alike: standard and muP", plm_cli_coordinates},
     {"ops", "hardware", "show a training step as ops, with FLOPs, bytes and the least time", plm_cli_ops},
     {"new-plugin", "hardware", "begin a backend of your own: a project that builds", plm_cli_new_plugin},
     {"options", NULL, "print docs/options.md", plm_cli_options},
@@ -47,7 +48,7 @@ static void usage(FILE *out) {
     if (strcmp(group, verbs[i].group))
       fprintf(out, "\n%s\n", verbs[i].group);
     group = verbs[i].group;
-    fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+    fprintf(out, "  %-11s %s\n", verbs[i].name, verbs[i].help);
   }
   fputs("\n`plmscale VERB --help` explains one verb. A start: plmscale init study.ini\n"
         "Exit codes: 0 good, 1 failed, 2 usage or configuration, 3 some cells failed, 4 damaged input, 75 stopped, run again.\n",

@@ -60,7 +60,7 @@ static int ceiling(double *tokens_per_s, const struct plm_plan_device *device, c
       .masked = (uint32_t)lround(micro * plan->means.residues_per_token * config->data_mask_rate),
       .length_squares = micro * plan->means.squares_per_token};
   struct plm_model model;
-  int code = plm_model_init(&model, shape, &capacity, &optimizer, 64, answer, NULL, err);
+  int code = plm_model_init(&model, shape, plm_scaling_of(config), &capacity, &optimizer, 64, answer, NULL, err);
   if (code)
     return code;
   double seconds = program_seconds(&model.begin, &extents, device) + program_seconds(&model.update, &extents, device) +

@@ -196,7 +196,7 @@ int plm_cli_ops(int argc, char **argv, struct plm_error *err) {
                                       .sequences = tokens / length + (rest > 0),
                                       .masked = (uint32_t)(0.15 * tokens + 0.5),
                                       .length_squares = (double)(tokens / length) * length * length + (double)rest * rest};
-  if ((code = plm_model_init(&model, r.shape, &capacity, &optimizer, 64, answer, &r, err)))
+  if ((code = plm_model_init(&model, r.shape, (struct plm_scaling){0}, &capacity, &optimizer, 64, answer, &r, err)))
     return code;
   const struct plm_program *const programs[] = {&model.begin, &model.accumulate, &model.update};
   for (size_t i = 0; i < sizeof programs / sizeof *programs && !code; i++)

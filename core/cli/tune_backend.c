@@ -172,7 +172,7 @@ static int add_shape(struct tune *tune, struct plm_shape shape, struct plm_error
   if (tokens < length_max)
     tokens = length_max;
   const struct plm_capacity capacity = plm_session_capacity(tokens, length_max);
-  int code = plm_model_init(&model, shape, &capacity, &optimizer, 16, query, &tune->tested, err);
+  int code = plm_model_init(&model, shape, (struct plm_scaling){0}, &capacity, &optimizer, 16, query, &tune->tested, err);
   if (code)
     return code;
   code = plm_distinct_init(&distinct, &model, (uint32_t)(request->mask_rate * tokens) + 1, err);

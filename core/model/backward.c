@@ -1,7 +1,5 @@
 #include "model/builder.h"
 
-#include <math.h>
-
 static void layer_norm_grad(struct plm_builder *b, struct plm_view dy, struct plm_view x, struct plm_view mean,
                             struct plm_view rstd, const struct plm_tensor *gain, const struct plm_tensor *bias,
                             struct plm_view dx, uint32_t flags, uint32_t symbol) {
@@ -92,7 +90,7 @@ static void attention_grad(struct plm_builder *b, const struct plm_layer_views *
                                                        .head_size = head_size,
                                                        .length_max = b->model->capacity.length_max,
                                                        .table_rows = b->model->capacity.length_max,
-                                                       .scale = (float)(1 / sqrt(head_size))};
+                                                       .scale = plm_scaling_attention(b->model->layout.scaling, head_size)};
   if (b->rotary_fused) {
     op.u.attention_grad.positions = plm_builder_positions(b);
     op.u.attention_grad.cosine = plm_builder_cosine(b);

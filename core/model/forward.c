@@ -1,7 +1,5 @@
 #include "model/builder.h"
 
-#include <math.h>
-
 #define EPSILON 1e-5f /* ESM-2's layer norm epsilon */
 
 static void layer_norm(struct plm_builder *b, struct plm_view x, const struct plm_tensor *gain,
@@ -93,7 +91,7 @@ static struct plm_op attention_op(struct plm_builder *b, const struct plm_layer_
                                              .head_size = head_size,
                                              .length_max = b->model->capacity.length_max,
                                              .table_rows = b->model->capacity.length_max,
-                                             .scale = (float)(1 / sqrt(head_size))};
+                                             .scale = plm_scaling_attention(b->model->layout.scaling, head_size)};
   if (flags & PLM_FLAG_ROTARY) {
     op.u.attention.positions = plm_builder_positions(b);
     op.u.attention.cosine = plm_builder_cosine(b);

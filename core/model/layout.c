@@ -1,6 +1,5 @@
 #include "model/layout.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,32 +15,33 @@ struct blueprint {
   uint32_t rows_d, cols_d; /* times D; rows_d 0 means 1 row */
   int vocabulary;          /* rows (matrix) or length (vector) is V */
   enum plm_tensor_init init;
+  enum plm_tensor_role role;
 };
 
 static const struct blueprint top_blueprints[PLM_TOP_TENSORS] = {
-    [PLM_EMBED_W] = {"embed.weight", 0, 1, 1, PLM_INIT_NORMAL},
-    [PLM_HEAD_W] = {"head.dense.weight", 1, 1, 0, PLM_INIT_NORMAL},
-    [PLM_FINAL_G] = {"final.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE},
-    [PLM_FINAL_B] = {"final.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_HEAD_B] = {"head.dense.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_HEAD_LN_G] = {"head.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE},
-    [PLM_HEAD_LN_B] = {"head.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_LOGIT_B] = {"head.bias", 0, 0, 1, PLM_INIT_ZERO},
+    [PLM_EMBED_W] = {"embed.weight", 0, 1, 1, PLM_INIT_NORMAL, PLM_ROLE_EMBEDDING},
+    [PLM_HEAD_W] = {"head.dense.weight", 1, 1, 0, PLM_INIT_NORMAL, PLM_ROLE_HIDDEN},
+    [PLM_FINAL_G] = {"final.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE, PLM_ROLE_OTHER},
+    [PLM_FINAL_B] = {"final.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_HEAD_B] = {"head.dense.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_HEAD_LN_G] = {"head.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE, PLM_ROLE_READOUT},
+    [PLM_HEAD_LN_B] = {"head.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_READOUT},
+    [PLM_LOGIT_B] = {"head.bias", 0, 0, 1, PLM_INIT_ZERO, PLM_ROLE_OTHER},
 };
 
 static const struct blueprint layer_blueprints[PLM_LAYER_TENSORS] = {
-    [PLM_QKV_W] = {"attention.qkv.weight", 3, 1, 0, PLM_INIT_NORMAL},
-    [PLM_OUT_W] = {"attention.out.weight", 1, 1, 0, PLM_INIT_NORMAL},
-    [PLM_UP_W] = {"mlp.up.weight", 4, 1, 0, PLM_INIT_NORMAL},
-    [PLM_DOWN_W] = {"mlp.down.weight", 1, 4, 0, PLM_INIT_NORMAL},
-    [PLM_LN1_G] = {"attention.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE},
-    [PLM_LN1_B] = {"attention.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_QKV_B] = {"attention.qkv.bias", 0, 3, 0, PLM_INIT_ZERO},
-    [PLM_OUT_B] = {"attention.out.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_LN2_G] = {"mlp.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE},
-    [PLM_LN2_B] = {"mlp.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO},
-    [PLM_UP_B] = {"mlp.up.bias", 0, 4, 0, PLM_INIT_ZERO},
-    [PLM_DOWN_B] = {"mlp.down.bias", 0, 1, 0, PLM_INIT_ZERO},
+    [PLM_QKV_W] = {"attention.qkv.weight", 3, 1, 0, PLM_INIT_NORMAL, PLM_ROLE_HIDDEN},
+    [PLM_OUT_W] = {"attention.out.weight", 1, 1, 0, PLM_INIT_NORMAL, PLM_ROLE_HIDDEN},
+    [PLM_UP_W] = {"mlp.up.weight", 4, 1, 0, PLM_INIT_NORMAL, PLM_ROLE_HIDDEN},
+    [PLM_DOWN_W] = {"mlp.down.weight", 1, 4, 0, PLM_INIT_NORMAL, PLM_ROLE_HIDDEN},
+    [PLM_LN1_G] = {"attention.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE, PLM_ROLE_OTHER},
+    [PLM_LN1_B] = {"attention.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_QKV_B] = {"attention.qkv.bias", 0, 3, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_OUT_B] = {"attention.out.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_LN2_G] = {"mlp.layer_norm.weight", 0, 1, 0, PLM_INIT_ONE, PLM_ROLE_OTHER},
+    [PLM_LN2_B] = {"mlp.layer_norm.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_UP_B] = {"mlp.up.bias", 0, 4, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
+    [PLM_DOWN_B] = {"mlp.down.bias", 0, 1, 0, PLM_INIT_ZERO, PLM_ROLE_OTHER},
 };
 
 static int is_matrix(const struct plm_tensor *tensor) {
@@ -57,6 +57,7 @@ static void draft(struct plm_tensor *out, const struct blueprint *from, const ch
   else if (from->vocabulary)
     out->cols = PLM_VOCABULARY;
   out->init = from->init;
+  out->role = from->role;
 }
 
 static uint64_t place(struct plm_layout *layout, int matrices, uint64_t at) {
@@ -70,11 +71,11 @@ static uint64_t place(struct plm_layout *layout, int matrices, uint64_t at) {
   return at;
 }
 
-int plm_layout_init(struct plm_layout *out, struct plm_shape shape, struct plm_error *err) {
+int plm_layout_init(struct plm_layout *out, struct plm_shape shape, struct plm_scaling scaling, struct plm_error *err) {
   /* 12 L D^2 floats and their offsets in bytes must stay far below 2^63. */
   if (shape.width > 1u << 20 || shape.layers > 1u << 16)
     return plm_error_set(err, PLM_E_USAGE, "shape %ux%ux%u: too large", shape.layers, shape.width, shape.heads);
-  struct plm_layout layout = {.shape = shape, .count = PLM_TOP_TENSORS + shape.layers * PLM_LAYER_TENSORS};
+  struct plm_layout layout = {.shape = shape, .scaling = scaling, .count = PLM_TOP_TENSORS + shape.layers * PLM_LAYER_TENSORS};
   layout.tensors = plm_memory_zeroed(layout.count, sizeof *layout.tensors);
   if (!layout.tensors)
     return plm_error_memory(err, "laying out parameters");
@@ -112,11 +113,12 @@ void plm_layout_weights(float *params, const struct plm_layout *layout, uint64_t
     uint64_t floats = (uint64_t)tensor->rows * tensor->cols;
     float *at = params + tensor->offset;
     if (tensor->init == PLM_INIT_NORMAL) {
-      double std = init_std > 0 ? init_std : 1 / sqrt(tensor->cols);
+      double std = plm_scaling_std(layout->scaling, tensor->role, layout->shape.width, tensor->cols, init_std);
       plm_rng_normal(at, floats, (float)std, seed, PLM_RNG_WEIGHTS, i, 0);
     } else if (tensor->init == PLM_INIT_ONE) {
+      float gain = (float)plm_scaling_gain(layout->scaling, tensor->role, layout->shape.width);
       for (uint64_t j = 0; j < floats; j++)
-        at[j] = 1;
+        at[j] = gain;
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/scaling.h"
 #include "study/shape.h"
 
 enum plm_tensor_init { PLM_INIT_NORMAL, PLM_INIT_ZERO, PLM_INIT_ONE };
@@ -17,6 +18,7 @@ struct plm_tensor {
   uint64_t offset; /* floats from the start of the arena */
   uint32_t rows, cols; /* vectors: rows = 1 */
   enum plm_tensor_init init;
+  enum plm_tensor_role role;
 };
 
 /* Places of the tensors of one layer and of the rest in plm_layout.tensors. */
@@ -33,6 +35,7 @@ enum plm_top_tensor {
 
 struct plm_layout {
   struct plm_shape shape;
+  struct plm_scaling scaling;
   struct plm_tensor *tensors; /* PLM_TOP_TENSORS, then PLM_LAYER_TENSORS for each layer */
   uint32_t count;
   uint64_t floats_decay; /* the matrices fill [0, floats_decay) */
@@ -40,7 +43,7 @@ struct plm_layout {
 };
 
 /* PLM_E_NO_MEMORY, PLM_E_USAGE when a size overflows. Owned by the caller. */
-int plm_layout_init(struct plm_layout *out, struct plm_shape shape, struct plm_error *err);
+int plm_layout_init(struct plm_layout *out, struct plm_shape shape, struct plm_scaling scaling, struct plm_error *err);
 void plm_layout_fini(struct plm_layout *layout);
 
 const struct plm_tensor *plm_layout_top(const struct plm_layout *layout, enum plm_top_tensor which);
@@ -48,7 +51,8 @@ const struct plm_tensor *plm_layout_layer(const struct plm_layout *layout, uint3
 
 /*
  * Initial weights into params (layout->floats floats, gaps zeroed): matrices and the embedding normal with standard deviation
- * init_std (0: 1/sqrt(in), the embedding's in being the width), gains 1, biases 0. A function of (seed, shape) alone.
+ * init_std (0: 1/sqrt(in), the embedding's in being the width), gains 1, biases 0, and what the layout's scaling makes of them. A
+ * function of (seed, shape, scaling) alone.
  */
 void plm_layout_weights(float *params, const struct plm_layout *layout, uint64_t seed, double init_std);
 

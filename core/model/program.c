@@ -158,7 +158,7 @@ static void build_evaluate(struct plm_builder *b) {
   loss(b, 0);
 }
 
-static void adamw(struct plm_builder *b, const struct plm_optimizer *o, uint64_t first, uint64_t end, float decay) {
+static void adamw(struct plm_builder *b, const struct plm_optimizer *o, uint64_t first, uint64_t end, double rate_scale) {
   uint64_t count = end - first;
   struct plm_view at = {.offset = first * 4, .bytes = count * 4, .type = PLM_TYPE_F32};
   struct plm_op op = plm_builder_op(PLM_OP_ADAMW, 0);
@@ -174,9 +174,29 @@ static void adamw(struct plm_builder *b, const struct plm_optimizer *o, uint64_t
   u->beta1 = o->beta1;
   u->beta2 = o->beta2;
   u->epsilon = o->epsilon;
-  u->decay = decay;
-  u->rate_scale = 1;
+  u->decay = first < b->model->layout.floats_decay ? o->weight_decay : 0;
+  u->rate_scale = (float)rate_scale;
   plm_builder_emit(b, op);
+}
+
+/* One AdamW op for each stretch [.., end) of tensors that learn at one rate; *first moves to end. */
+static void adamw_stretches(struct plm_builder *b, const struct plm_optimizer *optimizer, uint64_t *first, uint64_t end) {
+  const struct plm_layout *layout = &b->model->layout;
+  double rate = 0;
+  /* Within the matrices, and within the vectors, tensors stand in the arena in their order. */
+  for (uint32_t i = 0; i < layout->count; i++) {
+    const struct plm_tensor *tensor = &layout->tensors[i];
+    if (tensor->offset < *first || tensor->offset >= end)
+      continue;
+    double own = plm_scaling_rate(layout->scaling, tensor->role, layout->shape.width);
+    if (own != rate && tensor->offset > *first) {
+      adamw(b, optimizer, *first, tensor->offset, rate);
+      *first = tensor->offset;
+    }
+    rate = own;
+  }
+  adamw(b, optimizer, *first, end, rate);
+  *first = end;
 }
 
 static void build_update(struct plm_builder *b, const struct plm_optimizer *optimizer) {
@@ -189,8 +209,9 @@ static void build_update(struct plm_builder *b, const struct plm_optimizer *opti
       .count = layout->floats,
       .norm_max = optimizer->clip};
   plm_builder_emit(b, norm);
-  adamw(b, optimizer, 0, layout->floats_decay, optimizer->weight_decay);
-  adamw(b, optimizer, layout->floats_decay, layout->floats, 0);
+  uint64_t first = 0;
+  adamw_stretches(b, optimizer, &first, layout->floats_decay);
+  adamw_stretches(b, optimizer, &first, layout->floats);
   struct plm_op record = plm_builder_op(PLM_OP_RECORD, 0);
   record.u.record = (struct plm_op_record){
       .x = state_view(STATE_RECORD, sizeof(struct plm_step_record)),
@@ -201,12 +222,12 @@ static void build_update(struct plm_builder *b, const struct plm_optimizer *opti
   plm_builder_emit(b, record);
 }
 
-int plm_model_init(struct plm_model *out, struct plm_shape shape, const struct plm_capacity *capacity,
-                   const struct plm_optimizer *optimizer, uint32_t log_capacity, plm_query_fn query, void *context,
-                   struct plm_error *err) {
+int plm_model_init(struct plm_model *out, struct plm_shape shape, struct plm_scaling scaling,
+                   const struct plm_capacity *capacity, const struct plm_optimizer *optimizer, uint32_t log_capacity,
+                   plm_query_fn query, void *context, struct plm_error *err) {
   struct plm_model model = {.capacity = *capacity, .deterministic = 1};
   struct plm_builder builder = {.model = &model, .query = query, .context = context, .err = err};
-  int code = plm_layout_init(&model.layout, shape, err);
+  int code = plm_layout_init(&model.layout, shape, scaling, err);
   if (code)
     return code;
   builder.layers = plm_memory_zeroed(shape.layers, sizeof *builder.layers);
@@ -295,7 +316,7 @@ uint64_t plm_shape_bytes(uint64_t *largest, struct plm_shape shape, const struct
   struct plm_optimizer optimizer = {0};
   struct plm_error err = PLM_ERROR_INIT;
   uint64_t bytes = 0, most = 0;
-  if (plm_model_init(&model, shape, capacity, &optimizer, 64, accept_all, NULL, &err))
+  if (plm_model_init(&model, shape, (struct plm_scaling){0}, capacity, &optimizer, 64, accept_all, NULL, &err))
     return 0;
   for (uint32_t slot = 0; slot < PLM_SLOT_COUNT; slot++) {
     bytes += model.slot_bytes[slot];

@@ -95,9 +95,9 @@ typedef int (*plm_query_fn)(void *context, const struct plm_op *op, struct plm_v
  * Builds all programs. A required op that the backend declines is PLM_E_UNSUPPORTED, naming op and reason.
  * Owned by the caller: plm_model_fini.
  */
-int plm_model_init(struct plm_model *out, struct plm_shape shape, const struct plm_capacity *capacity,
-                   const struct plm_optimizer *optimizer, uint32_t log_capacity, plm_query_fn query, void *context,
-                   struct plm_error *err);
+int plm_model_init(struct plm_model *out, struct plm_shape shape, struct plm_scaling scaling,
+                   const struct plm_capacity *capacity, const struct plm_optimizer *optimizer, uint32_t log_capacity,
+                   plm_query_fn query, void *context, struct plm_error *err);
 void plm_model_fini(struct plm_model *model);
 
 /* Sets buffers (one for each slot) in every op of a program. */

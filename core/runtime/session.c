@@ -102,8 +102,8 @@ int plm_session_open(struct plm_session **out, const struct plm_plugin *plugin, 
   struct plm_capacity capacity = plm_session_capacity(s->micro_tokens, options->length_max);
   if ((code = plugin->backend.device_open(device, &s->device, err)) ||
       (code = plugin->backend.queue_create(s->device, &s->queue, err)) ||
-      (code = plm_model_init(&s->model, options->shape, &capacity, &options->optimizer, options->log_capacity, query, s,
-                             err)) ||
+      (code = plm_model_init(&s->model, options->shape, options->scaling, &capacity, &options->optimizer,
+                             options->log_capacity, query, s, err)) ||
       (code = create_buffers(s, err)) || (code = upload_tables(s, err)) ||
       (code = plm_batch_init(&s->micro, s->micro_tokens, err)))
     goto out;

@@ -27,6 +27,7 @@ struct plm_session {
 
 struct plm_session_options {
   struct plm_shape shape;
+  struct plm_scaling scaling;
   struct plm_optimizer optimizer;
   uint32_t batch_tokens; /* most tokens that one call of accumulate or evaluate brings */
   uint32_t length_max;   /* longest sequence */

@@ -169,6 +169,41 @@ static int check_rates(struct plm_config_draft *draft, struct plm_error *err) {
   return code;
 }
 
+/* muP is told its base, and a model of that width has the base's heads: there it is the standard parametrization. */
+static int check_parametrization(struct plm_config_draft *draft, struct plm_error *err) {
+  const struct plm_config *config = draft->config;
+  struct plm_size *sizes = NULL;
+  size_t count = 0;
+  struct plm_error inner = PLM_ERROR_INIT;
+  if (draft->bad[PLM_AT_model_parametrization] || draft->bad[PLM_AT_model_base_width])
+    return 0;
+  if (config->model_parametrization == PLM_PARAMETRIZATION_STANDARD) {
+    if (config->model_base_width > 0)
+      plm_config_complain(draft, PLM_AT_model_base_width, "has no meaning with parametrization = standard");
+    return 0;
+  }
+  if (config->model_base_width == 0)
+    plm_config_complain(draft, PLM_AT_model_base_width, "is required with parametrization = mup");
+  if (!*config->grid_sizes || !both_good(draft, PLM_AT_grid_sizes, PLM_AT_model_head_size))
+    return 0;
+  int code = plm_grid_parse_sizes(&sizes, &count, config->grid_sizes, &inner);
+  if (code)
+    return list_failed(draft, PLM_AT_grid_sizes, code, &inner, err);
+  for (size_t i = 0; i < count && !draft->bad[PLM_AT_model_head_size]; i++) {
+    struct plm_shape shape = sizes[i].shape;
+    char text[PLM_SHAPE_TEXT];
+    if (shape.layers == 0 || shape.width != config->model_base_width ||
+        shape.width / shape.heads == config->model_head_size)
+      continue;
+    plm_shape_text(text, shape);
+    plm_config_complain(draft, PLM_AT_model_head_size,
+                        "does not fit: size \"%s\" has base_width and heads of %u, where mup takes heads of head_size = %lld",
+                        text, shape.width / shape.heads, (long long)config->model_head_size);
+  }
+  free(sizes);
+  return 0;
+}
+
 static const char *mode_name(int mode) {
   return mode == PLM_GRID_GRID ? "grid" : mode == PLM_GRID_ZIP ? "zip" : "isoflop";
 }
@@ -235,5 +270,6 @@ int plm_config_check(struct plm_config_draft *draft, struct plm_error *err) {
     return code;
   check_mode(draft, sizes, tokens);
   resolve_schedule(draft->config, tokens, budgets);
-  return check_rates(draft, err);
+  code = check_parametrization(draft, err);
+  return code ? code : check_rates(draft, err);
 }

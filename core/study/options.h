@@ -27,6 +27,9 @@
   X(grid, epochs_max, REAL, "epochs", 0, 1e9, "0", "cells that pass over the corpus more often are refused; 0: no limit")                    \
   X(model, head_size, INTEGER, "", 2, 256, "16", "width of one attention head when sizes are parameter counts; even")                        \
   X(model, init_std, REAL, "", 0, 10, "0.02", "standard deviation of initial weights; 0: 1/sqrt(fan-in) for matrices")                       \
+  X(model, parametrization, CHOICE, "standard|mup", 0, 0, "standard",                                                                        \
+    "mup: initial weights, rates, logits and attention scale with width, so that one learning rate fits all widths")                         \
+  X(model, base_width, INTEGER, "", 0, 1000000, "0", "mup: the width at which it equals the standard parametrization; 0: not given")         \
   X(data, length_max, INTEGER, "tokens", 8, 65536, "1024", "longest sequence with <cls> and <eos>; longer ones are cropped at random")       \
   X(data, pool, INTEGER, "sequences", 1, 1000000, "1024", "look-ahead for packing batches by best fit")                                      \
   X(data, mask_rate, REAL, "fraction", 0.001, 0.9, "0.15", "share of residues selected for prediction")                                      \

@@ -28,6 +28,7 @@ struct plm_config {
 };
 
 enum plm_grid_mode { PLM_GRID_GRID, PLM_GRID_ZIP, PLM_GRID_ISOFLOP };
+enum plm_parametrization { PLM_PARAMETRIZATION_STANDARD, PLM_PARAMETRIZATION_MUP };
 /* In a study that was read PLM_SCHEDULE_AUTO has been replaced by what it stands for. */
 enum plm_schedule { PLM_SCHEDULE_AUTO, PLM_SCHEDULE_CONSTANT, PLM_SCHEDULE_LINEAR, PLM_SCHEDULE_COSINE, PLM_SCHEDULE_WSD };
 

@@ -15,13 +15,26 @@ static json_t *value_json(const struct plm_config *config, int index, const stru
   return plm_option_json(config, index);
 }
 
-/* Whether an option belongs to the identity of a cell: one of two ways to give the warm-up does. */
+/*
+ * Whether an option belongs to a cell's identity: one of two ways to give the warm-up does, and options that came after the first
+ * release do not where they change nothing, so that results keep the names that they have.
+ */
 static int identifies(const struct plm_config *config, int index) {
   int in_steps = config->train_warmup_steps > 0 || config->train_schedule == PLM_SCHEDULE_WSD;
-  return index == PLM_AT_train_warmup_steps ? in_steps : index == PLM_AT_train_warmup ? !in_steps : 1;
+  switch (index) {
+  case PLM_AT_train_warmup_steps:
+    return in_steps;
+  case PLM_AT_train_warmup:
+    return !in_steps;
+  case PLM_AT_model_parametrization:
+  case PLM_AT_model_base_width:
+    return config->model_parametrization != PLM_PARAMETRIZATION_STANDARD;
+  default:
+    return 1;
+  }
 }
 
-/* The options of one section; cell NULL: as the file has them. */
+/* The options of one section; cell NULL: all, as the file has them. */
 static json_t *section_json(const struct plm_config *config, const char *section, const struct plm_cell *cell) {
   json_t *object = json_object();
   for (int i = 0; i < PLM_OPTION_COUNT; i++)

@@ -126,6 +126,7 @@ static int open_devices(struct devices *devices, struct plm_session **session, c
   const struct plm_config *config = &study->config;
   const struct plm_session_options session_options = {
       .shape = cell->shape,
+      .scaling = plm_scaling_of(config),
       .optimizer = {.beta1 = (float)config->train_beta1,
                     .beta2 = (float)config->train_beta2,
                     .epsilon = (float)config->train_epsilon,

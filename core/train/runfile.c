@@ -99,7 +99,7 @@ int plm_run_read(struct plm_run *out, float **weights, const char *path, const c
     return code;
   char digest[PLM_HASH_TEXT];
   if ((code = plm_record_get(&run, &stored, file, path, err)) || (code = shape_of(&shape, &run, path, err)) ||
-      (code = plm_layout_init(&layout, shape, err)) ||
+      (code = plm_layout_init(&layout, shape, (struct plm_scaling){0}, err)) ||
       (code = plm_record_name(err, get_weights(&arena, file, &layout, err), path)))
     goto out;
   plm_record_digest(digest, &run, arena, layout.floats);

@@ -36,7 +36,7 @@ static int setup(void **state) {
   const struct plm_optimizer optimizer = {0.9f, 0.98f, 1e-8f, 0.01f, 1};
   GOOD(plm_plugin_load(&plugin, PLM_TEST_BACKENDS "/reference.so", NULL, 0, 1, &err));
   GOOD(plm_side_open(&side, &plugin->backend, 0, &err));
-  GOOD(plm_model_init(&model, (struct plm_shape){3, 40, 5}, &room, &optimizer, 8, ask, NULL, &err));
+  GOOD(plm_model_init(&model, (struct plm_shape){3, 40, 5}, (struct plm_scaling){0}, &room, &optimizer, 8, ask, NULL, &err));
   GOOD(plm_distinct_init(&distinct, &model, 0, &err));
   return 0;
 }

@@ -44,7 +44,7 @@ static void test_program__fused_ops_are_used_where_they_are(void **state) {
   struct plm_model model;
   struct policy all = {0};
   struct plm_error err = PLM_ERROR_INIT;
-  assert_int_equal(plm_model_init(&model, (struct plm_shape){3, 32, 2}, &room, &optimizer, 8, answer, &all, &err), 0);
+  assert_int_equal(plm_model_init(&model, (struct plm_shape){3, 32, 2}, (struct plm_scaling){0}, &room, &optimizer, 8, answer, &all, &err), 0);
   assert_int_equal(model.lowered, 0);
   assert_string_equal(model.lowered_text, "");
   assert_int_equal(count_kind(&model.accumulate, PLM_OP_LINEAR, PLM_FLAG_GELU), 3 + 1);
@@ -60,7 +60,7 @@ static void test_program__declined_fused_ops_are_lowered_and_named(void **state)
   struct plm_model model;
   struct policy plain = {PLM_FLAG_BIAS | PLM_FLAG_GELU | PLM_FLAG_RESIDUAL | PLM_FLAG_ROTARY, 0};
   struct plm_error err = PLM_ERROR_INIT;
-  assert_int_equal(plm_model_init(&model, (struct plm_shape){2, 32, 2}, &room, &optimizer, 8, answer, &plain, &err), 0);
+  assert_int_equal(plm_model_init(&model, (struct plm_shape){2, 32, 2}, (struct plm_scaling){0}, &room, &optimizer, 8, answer, &plain, &err), 0);
   assert_true(model.lowered > 0);
   assert_non_null(strstr(model.lowered_text, "linear+bias"));
   assert_non_null(strstr(model.lowered_text, "attention+rotary"));
@@ -77,7 +77,7 @@ static void test_program__missing_required_op_refuses_the_backend_by_name(void *
   struct plm_model model;
   struct policy lame = {0, PLM_OP_SCATTER_ROWS};
   struct plm_error err = PLM_ERROR_INIT;
-  assert_int_equal(plm_model_init(&model, (struct plm_shape){2, 32, 2}, &room, &optimizer, 8, answer, &lame, &err),
+  assert_int_equal(plm_model_init(&model, (struct plm_shape){2, 32, 2}, (struct plm_scaling){0}, &room, &optimizer, 8, answer, &lame, &err),
                    PLM_E_UNSUPPORTED);
   assert_non_null(strstr(err.text, "scatter_rows"));
   assert_non_null(strstr(err.text, "not on this device"));
@@ -93,7 +93,7 @@ static void test_program__flops_equal_the_closed_form(void **state) {
   struct plm_extents extents = {.tokens = 100, .sequences = 3, .masked = 14, .length_squares = 50 * 50 + 30 * 30 + 20 * 20};
   double expected = 6.0 * 100 * 6 * 12 * 320 * 320 + 6.0 * 14 * (320.0 * 320 + 33 * 320) + 12.0 * 6 * 320 * 3800;
   for (int lowered = 0; lowered < 2; lowered++) {
-    assert_int_equal(plm_model_init(&model, shape, &room, &optimizer, 8, answer, lowered ? &plain : &all, &err), 0);
+    assert_int_equal(plm_model_init(&model, shape, (struct plm_scaling){0}, &room, &optimizer, 8, answer, lowered ? &plain : &all, &err), 0);
     assert_true(plm_program_flops(&model.accumulate, &extents) == expected);
     plm_model_fini(&model);
   }
@@ -133,7 +133,7 @@ static void test_program__every_op_moves_bytes(void **state) {
   const struct plm_extents e = {.tokens = 100, .sequences = 3, .masked = 14, .length_squares = 3800};
   for (int lowered = 0; lowered < 2; lowered++) {
     assert_int_equal(
-        plm_model_init(&model, (struct plm_shape){2, 32, 2}, &room, &optimizer, 8, answer, lowered ? &plain : &all, &err), 0);
+        plm_model_init(&model, (struct plm_shape){2, 32, 2}, (struct plm_scaling){0}, &room, &optimizer, 8, answer, lowered ? &plain : &all, &err), 0);
     const struct plm_program *const programs[] = {&model.begin, &model.accumulate, &model.update};
     for (int p = 0; p < 3; p++)
       for (uint32_t i = 0; i < programs[p]->count; i++) {
@@ -151,7 +151,7 @@ static void test_program__layout_holds_every_parameter_once(void **state) {
   struct plm_layout layout;
   struct plm_error err = PLM_ERROR_INIT;
   struct plm_shape shape = {6, 320, 20};
-  assert_int_equal(plm_layout_init(&layout, shape, &err), 0);
+  assert_int_equal(plm_layout_init(&layout, shape, (struct plm_scaling){0}, &err), 0);
   uint64_t floats = 0;
   for (uint32_t i = 0; i < layout.count; i++) {
     const struct plm_tensor *t = &layout.tensors[i];

@@ -127,7 +127,7 @@ static void run_write(const char *path, const struct plm_study *study, const str
   figures_fill(&run, cell, index, (double)noise[STEPS]);
   texts_fill(&run, study, digest, index, hostile);
   curve_fill(&run, study, noise);
-  if (plm_layout_init(&layout, cell->shape, &err))
+  if (plm_layout_init(&layout, cell->shape, (struct plm_scaling){0}, &err))
     fail(&err);
   float *weights = calloc(layout.floats, sizeof *weights);
   if (!weights)

@@ -64,6 +64,8 @@ static void test_identity__changes_with_every_number_that_matters(void **state) 
     const struct plm_study_option *option = &plm_option_table[i];
     if (option->kind != PLM_KIND_INTEGER && option->kind != PLM_KIND_REAL)
       continue;
+    if (i == PLM_AT_model_base_width)
+      continue; /* nothing by itself */
     int matters = strcmp(option->section, "run") != 0 && strcmp(option->section, "grid") != 0;
     char value[64], text[1024], id[PLM_CELL_ID];
     other_number(value, sizeof value, option);
@@ -79,6 +81,18 @@ static void test_identity__changes_with_every_number_that_matters(void **state) 
     keeping += !matters;
   }
   assert_true(changing >= 20 && keeping >= 10);
+}
+
+static void test_identity__changes_with_mup_and_its_base(void **state) {
+  (void)state;
+  char first[PLM_CELL_ID], second[PLM_CELL_ID];
+  id_of(first, STUDY "[model]\nparametrization = standard\n");
+  assert_string_equal(first, FROZEN_ID);
+  id_of(first, STUDY "[model]\nparametrization = mup\nbase_width = 32\n");
+  id_of(second, STUDY "[model]\nparametrization = mup\nbase_width = 64\n");
+  assert_string_not_equal(first, FROZEN_ID);
+  assert_string_not_equal(second, FROZEN_ID);
+  assert_string_not_equal(first, second);
 }
 
 static void test_identity__changes_with_schedule_shape_tokens_seed_and_corpus(void **state) {
@@ -140,6 +154,7 @@ int main(void) {
       cmocka_unit_test(test_identity__is_frozen),
       cmocka_unit_test(test_identity__is_the_same_however_values_are_written),
       cmocka_unit_test(test_identity__changes_with_every_number_that_matters),
+      cmocka_unit_test(test_identity__changes_with_mup_and_its_base),
       cmocka_unit_test(test_identity__changes_with_schedule_shape_tokens_seed_and_corpus),
       cmocka_unit_test(test_identity__does_not_change_with_devices_or_backends),
       cmocka_unit_test(test_identity__study_json_holds_the_whole_study),

@@ -85,6 +85,10 @@ static const struct bad_value bad_values[] = {
     {"[data]\nmask_random = 0.3\n", "7: [data] mask_random does not fit: mask_token + mask_random = 1.1, more than 1"},
     {"[train]\nwarmup = 0.9\nschedule = wsd\n", "7: [train] warmup does not fit: warmup + cooldown = 1.1, more than 1"},
     {"[model]\nhead_size = 15\n", "7: [model] head_size \"15\" is odd, rotary embedding needs it even"},
+    {"[model]\nparametrization = mup\n", "6: [model] base_width is required with parametrization = mup"},
+    {"[model]\nparametrization = mu\n",
+     "7: [model] parametrization \"mu\" is not known, did you mean \"mup\"? (expected standard or mup)"},
+    {"[model]\nbase_width = 64\n", "7: [model] base_width has no meaning with parametrization = standard"},
     {"[grid]\ntokens = 1M\n", "7: [grid] tokens has no meaning in mode isoflop, where tokens = compute / (6 N)"},
     {"[grid]\ncenter = 30k\n", "7: [grid] center is for a study without sizes, give one of the two"},
 };
@@ -124,6 +128,9 @@ static const struct bad_value bad_grids[] = {
     {"mode = grid\nsizes = 26k\ntokens = 0\n", "6: [grid] tokens \"0\" is out of range (expected 1 to 1e18 tokens)"},
     {"compute = 1e13\ncenter = 30k\nspread = 1\n",
      "6: [grid] spread \"1\" is out of range (expected 1.1 to 1000 factor)"},
+    {"compute = 1e13\nsizes = 2x64x4, 2x64x2\n[model]\nparametrization = mup\nbase_width = 64\n",
+     "6: [model] head_size does not fit: size \"2x64x2\" has base_width and heads of 32, where mup takes heads of "
+     "head_size = 16"},
     {"compute = 1e13\ncenter = 30k\n[train]\nlr = 30k: 1e-3\n",
      "7: [train] lr lists rates by size, which needs [grid] sizes"},
     {"compute = 1e13\ncenter = 30k\npoints_per_budget = 2\n",

@@ -91,7 +91,7 @@ void fixture_write_run(const struct supervisor_fixture *f, size_t index, const c
   struct plm_run run = {0};
   struct plm_layout layout = {0};
   struct plm_error err = PLM_ERROR_INIT;
-  assert_int_equal(plm_layout_init(&layout, f->study->cells[index].shape, &err), 0);
+  assert_int_equal(plm_layout_init(&layout, f->study->cells[index].shape, (struct plm_scaling){0}, &err), 0);
   float *weights = calloc(layout.floats, sizeof *weights);
   assert_non_null(weights);
   plm_layout_weights(weights, &layout, 1, 0.02);
