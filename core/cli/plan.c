@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/plan.h"
 #include "train/prepare.h"
+#include "train/sweep.h"
 
 enum option_key { KEY_JSON = 1000, KEY_NO_MEASURE, KEY_CORPUS, KEY_EPOCH, KEY_SHEET, KEY_SHARE };
 
@@ -191,6 +192,8 @@ static int plan_make(struct plan *plan, struct plm_error *err) {
   }
   plan->valid_tokens = fmin((double)valid, (double)config->evaluate_tokens);
   code = plm_study_expand(plan->study, plan->corpus->digest, (int64_t)plan->means.epoch_tokens, err);
+  if (!code)
+    code = plm_sweep_apply(plan->study, err);
   if (!code)
     code = devices_take(plan, err);
   if (!code && !plan->request->no_measure)

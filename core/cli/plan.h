@@ -65,6 +65,8 @@ struct plan_totals {
   size_t cells, refused;
   double tokens, flops_6nd, flops_exact;
   double saved_6nd, saved_exact; /* by steps that are done once for several cells */
+  size_t sweep_cells; /* learning-rate sweeps, in the sums above too */
+  double sweep_6nd, sweep_exact;
   uint64_t memory_bytes; /* of the largest cell */
 };
 

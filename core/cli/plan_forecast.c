@@ -8,6 +8,7 @@
 #include "runtime/session.h"
 #include "study/trunk.h"
 #include "train/schedule.h"
+#include "train/sweep.h"
 
 /* ------------------------------------------------------------------ counts */
 
@@ -101,8 +102,17 @@ static double cell_seconds(const struct plan *plan, const struct plm_cell *cell,
 
 /* When each place is free, and when each cell's trunk is grown: for longer cells of it, they can begin then. */
 struct schedule {
-  double *free_at, *grown_at; /* grown_at: infinite before the cell has a place */
+  double *free_at, *grown_at, *done_at; /* grown_at and done_at: infinite before the cell has a place */
 };
+
+/* When the runs of a point's learning-rate sweep are done. */
+static double swept_at(const struct plm_study *study, const struct schedule *schedule, const struct plm_cell *cell) {
+  double at = 0;
+  for (size_t i = 0; plm_sweep_awaits(cell) && i < study->cell_count; i++)
+    if (plm_sweep_belongs(cell, &study->cells[i]) && !study->cells[i].refused)
+      at = fmax(at, schedule->done_at[i]);
+  return at;
+}
 
 /* The next cell that `run` would start at a place: the first in order that is not held up by its trunk at that time, or else the
  * first to be free of it. */
@@ -112,8 +122,11 @@ static size_t next_cell(const struct plan *plan, const struct schedule *schedule
   *start = INFINITY;
   for (size_t i = 0; i < study->cell_count && *start > time; i++) {
     const struct plm_cell *cell = &study->cells[i];
+    if (plan->forecasts[i].device >= 0 || cell->refused)
+      continue;
     double at = plm_trunk_shared(study, cell) ? fmax(time, schedule->grown_at[cell->parent]) : time;
-    if (plan->forecasts[i].device >= 0 || cell->refused || at >= *start)
+    at = fmax(at, swept_at(study, schedule, cell));
+    if (at >= *start)
       continue;
     best = i;
     *start = at;
@@ -133,7 +146,7 @@ static void place_cell(struct plan *plan, struct schedule *schedule, size_t inde
   double seconds = isnan(forecast->seconds) ? 0 : forecast->seconds;
   double trunk = cell->steps > shared ? (double)(cell->trunk_steps - shared) / (double)(cell->steps - shared) : 0;
   schedule->grown_at[index] = start + seconds * fmax(trunk, 0);
-  schedule->free_at[place] = start + seconds;
+  schedule->free_at[place] = schedule->done_at[index] = start + seconds;
   plan->seconds = isnan(plan->seconds) || isnan(forecast->seconds) ? NAN : fmax(plan->seconds, start + seconds);
 }
 
@@ -141,15 +154,16 @@ static void place_cell(struct plan *plan, struct schedule *schedule, size_t inde
 int plan_forecast(struct plan *plan, struct plm_error *err) {
   const struct plm_study *study = plan->study;
   struct schedule schedule = {plm_memory_zeroed(plan->workers.count, sizeof(double)),
+                              plm_memory_zeroed(study->cell_count, sizeof(double)),
                               plm_memory_zeroed(study->cell_count, sizeof(double))};
   size_t left = 0;
   plan->forecasts = plm_memory_zeroed(study->cell_count, sizeof *plan->forecasts);
-  int code = schedule.free_at && schedule.grown_at && plan->forecasts ? 0 : plm_error_memory(err, "planning cells");
+  int code = schedule.free_at && schedule.grown_at && schedule.done_at && plan->forecasts ? 0 : plm_error_memory(err, "planning cells");
   plan->seconds = 0;
   for (size_t i = 0; i < study->cell_count && !code; i++) {
     const struct plm_cell *cell = &study->cells[i];
     plan->forecasts[i] = (struct forecast){.seconds = NAN, .device = -1};
-    schedule.grown_at[i] = INFINITY;
+    schedule.grown_at[i] = schedule.done_at[i] = INFINITY;
     if (cell->shape.layers) {
       plan->forecasts[i].flops_exact = plan_flops_per_token(plan, cell->shape) * (double)cell->tokens;
       plan->forecasts[i].memory_bytes = cell_bytes(plan, cell->shape, &plan->devices[0]);
@@ -166,6 +180,7 @@ int plan_forecast(struct plan *plan, struct plm_error *err) {
   }
   free(schedule.free_at);
   free(schedule.grown_at);
+  free(schedule.done_at);
   return code;
 }
 
@@ -182,6 +197,9 @@ struct plan_totals plan_totals(const struct plan *plan) {
     totals.tokens += (double)cell->tokens;
     totals.flops_6nd += cell->flops_6nd;
     totals.flops_exact += forecast->flops_exact;
+    totals.sweep_cells += cell->sweep != 0;
+    totals.sweep_6nd += cell->sweep ? cell->flops_6nd : 0;
+    totals.sweep_exact += cell->sweep ? forecast->flops_exact : 0;
     totals.saved_6nd += (1 - forecast->own) * cell->flops_6nd;
     totals.saved_exact += (1 - forecast->own) * forecast->flops_exact;
     if (forecast->memory_bytes > totals.memory_bytes)

@@ -19,7 +19,7 @@ static json_t *cell_json(const struct plan *plan, size_t index) {
   const struct forecast *forecast = &plan->forecasts[index];
   const char *device = forecast->device >= 0 ? plan->devices[forecast->device].text : NULL;
   double epochs = plan->means.epoch_tokens > 0 ? (double)cell->tokens / plan->means.epoch_tokens : NAN;
-  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:f, s:o, s:I, s:o, s:o, s:o, s:f, s:I, s:o, s:s?, s:s?, s:I, s:s?}",
+  return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:f, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:s?, s:s?, s:I, s:s?, s:s}",
                    "id", cell->id, "layers", count_or_null(cell->shape.layers), "width",
                    count_or_null(cell->shape.width), "heads", count_or_null(cell->shape.heads), "n_layers_only",
                    (json_int_t)cell->n_layers_only, "n_with_head", count_or_null((uint64_t)cell->n_with_head),
@@ -27,9 +27,10 @@ static json_t *cell_json(const struct plan *plan, size_t index) {
                    cell->flops_6nd, "flops_exact", real_or_null(forecast->flops_exact, forecast->flops_exact > 0),
                    "steps", (json_int_t)cell->steps, "seconds", real_or_null(forecast->seconds, 1), "memory_bytes",
                    count_or_null(forecast->memory_bytes), "budget", real_or_null(cell->budget, cell->budget > 0), "lr",
-                   cell->lr, "seed", (json_int_t)cell->seed, "epochs", real_or_null(epochs, 1), "device", device,
+                   real_or_null(cell->lr, 1), "seed", (json_int_t)cell->seed, "epochs", real_or_null(epochs, 1), "device", device,
                    "refused", cell->refused, "steps_shared", (json_int_t)plm_trunk_shared(plan->study, cell), "parent",
-                   cell->parent == PLM_NO_CELL ? NULL : plan->study->cells[cell->parent].id);
+                   cell->parent == PLM_NO_CELL ? NULL : plan->study->cells[cell->parent].id, "role",
+                   cell->sweep ? "sweep" : "point");
 }
 
 static json_t *device_json(const struct plm_plan_device *device, double share) {
@@ -70,14 +71,15 @@ json_t *plan_json(const struct plan *plan) {
     json_decref(devices);
     return NULL;
   }
-  return json_pack("{s:s, s:s, s:{s:s, s:s, s:f, s:f, s:f}, s:o, s:o, s:{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o}}", "schema",
+  return json_pack("{s:s, s:s, s:{s:s, s:s, s:f, s:f, s:f}, s:o, s:o, s:{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:I, s:f, s:f}}", "schema",
                    "plmscale.plan/1", "study", plan->study->path, "corpus", "path", plan->study->corpus, "digest",
                    plan->corpus->digest, "train_sequences", plan->means.sequences, "train_tokens",
                    plan->means.epoch_tokens, "squares_per_token", plan->means.squares_per_token, "devices", devices,
                    "cells", cells, "totals", "cells", (json_int_t)totals.cells, "refused", (json_int_t)totals.refused,
                    "tokens", totals.tokens, "flops_6nd", totals.flops_6nd, "flops_exact", totals.flops_exact,
                    "flops_6nd_saved", totals.saved_6nd, "flops_exact_saved", totals.saved_exact, "seconds",
-                   real_or_null(plan->seconds, 1));
+                   real_or_null(plan->seconds, 1), "sweep_cells", (json_int_t)totals.sweep_cells, "sweep_flops_6nd",
+                   totals.sweep_6nd, "sweep_flops_exact", totals.sweep_exact);
 }
 
 /* ------------------------------------------------------------------- table */
@@ -90,18 +92,22 @@ static const char *short_text(char out[24], double value) {
 static void print_cell(const struct plan *plan, size_t index) {
   const struct plm_cell *cell = &plan->study->cells[index];
   const struct forecast *forecast = &plan->forecasts[index];
-  char shape[PLM_SHAPE_TEXT], params[24], tokens[24], epochs[24], memory[24], time[24] = "-";
+  char shape[PLM_SHAPE_TEXT], params[24], tokens[24], epochs[24], memory[24], time[24] = "-", rate[24] = "by sweep";
   plm_shape_text(shape, cell->shape);
   plm_number_bytes(memory, sizeof memory, forecast->memory_bytes);
+  if (isfinite(cell->lr))
+    snprintf(rate, sizeof rate, "%.2g", cell->lr);
   if (isfinite(forecast->seconds))
     plm_number_duration(time, sizeof time, forecast->seconds);
-  printf("%-16s  %-11s  %7s  %7s  %8.2e  %8.2e  %9lld  %7s  %8.2g  %4llu  %9s  %11s", cell->id, shape,
+  printf("%-16s  %-11s  %7s  %7s  %8.2e  %8.2e  %9lld  %7s  %8s  %4llu  %9s  %11s", cell->id, shape,
          short_text(params, (double)cell->n_layers_only), short_text(tokens, (double)cell->tokens), cell->flops_6nd,
          forecast->flops_exact, (long long)cell->steps,
-         short_text(epochs, (double)cell->tokens / plan->means.epoch_tokens), cell->lr, (unsigned long long)cell->seed,
+         short_text(epochs, (double)cell->tokens / plan->means.epoch_tokens), rate, (unsigned long long)cell->seed,
          memory, time);
   if (plan->device_count > 1)
     printf("  %s", plan->devices[forecast->device].text);
+  if (cell->sweep)
+    fputs("  sweep", stdout);
   putchar('\n');
 }
 
@@ -144,6 +150,9 @@ static void print_footer(const struct plan *plan) {
     printf(", %zu refused", totals.refused);
   printf(": %s tokens in all, %.2e FLOP by 6ND, %.2e with attention and head counted exactly.\n",
          short_text(tokens, totals.tokens), totals.flops_6nd, totals.flops_exact);
+  if (totals.sweep_cells)
+    printf("%zu of them are runs of learning-rate sweeps: %.2e FLOP by 6ND, %.2e exactly. They are no points of the law.\n",
+           totals.sweep_cells, totals.sweep_6nd, totals.sweep_exact);
   if (totals.saved_exact > 0)
     printf("Shared trunks save %.2e FLOP by 6ND, %.2e exactly (%.0f %%): TIME is of a cell's own steps.\n",
            totals.saved_6nd, totals.saved_exact, 100 * totals.saved_exact / totals.flops_exact);

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "train/prepare.h"
 #include "train/states.h"
+#include "train/sweep.h"
 
 #define SCHEMA "plmscale.status/1"
 
@@ -91,7 +92,7 @@ static json_t *cell_json(const struct plm_cell *cell, const struct plm_cell_stan
   const struct plm_run_figures *f = &standing->figures;
   int run = has_run(standing);
   return json_pack(
-      "{s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o}", "id", cell->id, "layers",
+      "{s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id", cell->id, "layers",
       (json_int_t)cell->shape.layers, "width", (json_int_t)cell->shape.width, "heads", (json_int_t)cell->shape.heads,
       "n_layers_only", (json_int_t)cell->n_layers_only, "tokens", (json_int_t)cell->tokens, "state",
       plm_cell_state_name(standing->state), "step", (json_int_t)standing->step, "steps", (json_int_t)cell->steps,
@@ -101,7 +102,7 @@ static json_t *cell_json(const struct plm_cell *cell, const struct plm_cell_stan
       "reason", *standing->reason ? standing->reason : NULL, "backend", text_or_null(run, standing->backend),
       "device_name", text_or_null(run, standing->device_name), "kernels_source",
       text_or_null(run, standing->kernels_source), "self_check", text_or_null(run, standing->self_check), "backend_layers",
-      text_or_null(run, standing->backend_layers));
+      text_or_null(run, standing->backend_layers), "role", cell->sweep ? "sweep" : "point", "lr", number_or_null(cell->lr));
 }
 
 static json_t *status_json(const struct status *status) {
@@ -136,8 +137,11 @@ static void print_cell(const struct plm_cell *cell, const struct plm_cell_standi
              (long long)cell->steps);
   else
     snprintf(state, sizeof state, "%s", plm_cell_state_name(standing->state));
-  printf("%-16s  %-14s %8s  %8s %8s  %-12s  %s%s%s\n", cell->id, shape, tokens, mask, all, seconds, state,
+  printf("%-16s  %-14s %8s  %8s %8s  %-12s  %s%s%s", cell->id, shape, tokens, mask, all, seconds, state,
          *standing->reason ? ": " : "", standing->reason);
+  if (cell->sweep)
+    printf(" (sweep, rate %.3g)", cell->lr);
+  putchar('\n');
 }
 
 /* What the self-check came to, without its figures. */
@@ -175,6 +179,28 @@ static void print_places(const struct status *status) {
   }
 }
 
+/* What became of the sweep of each size. */
+static int print_sweeps(const struct plm_study *study, struct plm_error *err) {
+  for (size_t i = 0; i < study->cell_count; i++) {
+    char shape[PLM_SHAPE_TEXT], text[PLM_SWEEP_TEXT];
+    const struct plm_cell *cell = &study->cells[i];
+    struct plm_sweep sweep;
+    size_t first = 0;
+    while (first < i && !(plm_sweep_awaits(&study->cells[first]) && !memcmp(&study->cells[first].shape, &cell->shape, sizeof cell->shape)))
+      first++;
+    if (first < i || !plm_sweep_awaits(cell))
+      continue;
+    int code = plm_sweep_read(&sweep, study, cell, err);
+    if (code)
+      return code;
+    plm_sweep_text(text, &sweep);
+    plm_sweep_fini(&sweep);
+    plm_shape_text(shape, cell->shape);
+    printf("%s: %s\n", shape, text);
+  }
+  return 0;
+}
+
 static void print_status(const struct status *status) {
   const struct plm_study *study = status->study;
   printf("%-16s  %-14s %8s  %8s %8s  %-12s  %s\n", "cell", "shape", "tokens", "<mask>", "all", "time", "state");
@@ -202,6 +228,8 @@ int plm_cli_status(int argc, char **argv, struct plm_error *err) {
   if (code || (code = plm_cli_study_read(&study, arguments.study, err)) ||
       (code = plm_prepare_study(&prepared, study, err)))
     goto out;
+  if ((code = plm_sweep_apply(study, err)))
+    goto out;
   status.study = study;
   status.standings = plm_memory_zeroed(study->cell_count, sizeof *status.standings);
   if (!status.standings) {
@@ -212,8 +240,10 @@ int plm_cli_status(int argc, char **argv, struct plm_error *err) {
     goto out;
   if (arguments.json)
     code = plm_cli_print_json(status_json(&status), err);
-  else
+  else {
     print_status(&status);
+    code = print_sweeps(study, err);
+  }
 out:
   free(status.standings);
   plm_study_destroy(study);

@@ -127,8 +127,8 @@ static int cell_read(struct plm_study_runs *out, const struct plm_study *study, 
                      struct plm_error *err) {
   char label[PLM_POINT_LABEL];
   snprintf(label, sizeof label, "cell %s", cell->id);
-  if (cell->refused)
-    return plm_points_leave_out(&out->absent, label, cell->refused, err);
+  if (cell->refused || cell->sweep)
+    return plm_points_leave_out(&out->absent, label, cell->refused ? cell->refused : "learning-rate sweep", err);
   char *folder = plm_cell_folder(study, cell);
   char *path = folder ? plm_file_join(folder, "run.h5") : NULL;
   int code = 0;

@@ -9,6 +9,7 @@
 #include "study/grid.h"
 #include "study/quote.h"
 #include "study/rates.h"
+#include "study/sweep_plan.h"
 
 #define SEED_MAX 9007199254740992.0 /* 2^53: the last integer that a list of reals holds exactly */
 #define TOKENS_MAX 1e18
@@ -144,6 +145,30 @@ static int check_sizes(size_t *count, struct plm_config_draft *draft, struct plm
   return code ? list_failed(draft, PLM_AT_grid_sizes, code, &inner, err) : 0;
 }
 
+/* The rates of a sweep: enough of them, and no two alike. */
+static int check_sweep(struct plm_config_draft *draft, struct plm_error *err) {
+  size_t count, same = 0;
+  double *factors = NULL;
+  int code = check_numbers(&count, draft, PLM_AT_train_sweep_factors, draft->config->train_sweep_factors, 1e-3, 1e3, 0, err);
+  if (code || draft->bad[PLM_AT_train_sweep_factors])
+    return code;
+  if (count < PLM_SWEEP_FACTORS_MIN) {
+    plm_config_complain(draft, PLM_AT_train_sweep_factors,
+                        "has %zu factors, at least %d are needed: a winner has neighbours on both sides", count,
+                        PLM_SWEEP_FACTORS_MIN);
+    return 0;
+  }
+  if ((code = plm_grid_parse(&factors, &count, draft->config->train_sweep_factors, err)))
+    return code;
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < i; k++)
+      same += factors[i] == factors[k];
+  free(factors);
+  if (same)
+    plm_config_complain(draft, PLM_AT_train_sweep_factors, "has a factor twice");
+  return 0;
+}
+
 /* [train] lr, and that a list of rates has the sizes of the grid. */
 static int check_rates(struct plm_config_draft *draft, struct plm_error *err) {
   const struct plm_config *config = draft->config;
@@ -157,6 +182,8 @@ static int check_rates(struct plm_config_draft *draft, struct plm_error *err) {
   int code = plm_rates_parse(&rates, config->train_lr, head_size, &inner);
   if (code)
     return list_failed(draft, PLM_AT_train_lr, code, &inner, err);
+  if (rates.kind == PLM_RATES_SWEEP)
+    code = check_sweep(draft, err);
   if (rates.kind == PLM_RATES_LIST && !draft->bad[PLM_AT_grid_sizes]) {
     if (!*config->grid_sizes)
       plm_config_complain(draft, PLM_AT_train_lr, "lists rates by size, which needs [grid] sizes");

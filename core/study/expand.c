@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "study/rates.h"
+#include "study/sweep_plan.h"
 #include "study/study.h"
 #include "study/trunk.h"
 
@@ -78,6 +79,8 @@ static void judge(char *reason, size_t size, const struct expansion *expansion, 
 
 /* The peak rate of a cell, whose shape is known unless it is refused. */
 static double cell_rate(const struct expansion *expansion, const struct plm_cell *cell, struct plm_size size) {
+  if (expansion->rates.kind == PLM_RATES_SWEEP)
+    return NAN; /* its size's runs give it */
   if (expansion->rates.kind != PLM_RATES_LIST)
     return plm_study_peak_rate(&expansion->study->config, (double)cell->n_layers_only);
   size.shape = cell->shape;
@@ -151,6 +154,18 @@ static int add_all(struct expansion *expansion, struct plm_error *err) {
     for (size_t j = 0; j < expansion->token_count && code == 0; j++)
       if (mode == PLM_GRID_GRID || i == j)
         code = add_cells(expansion, expansion->sizes[i], expansion->tokens[j], 0, err);
+  return code;
+}
+
+/* The runs of lr = sweep; they count as cells. */
+static int add_sweeps(struct expansion *expansion, struct plm_error *err) {
+  const struct plm_study *study = expansion->study;
+  if (expansion->rates.kind != PLM_RATES_SWEEP)
+    return 0;
+  int code = plm_sweep_plan(&expansion->cells, &expansion->cell_count, &study->config, err);
+  if (code == 0 && expansion->cell_count > (size_t)study->config.grid_run_cap)
+    code = plm_error_set(err, PLM_E_USAGE, "study \"%s\": the grid has %zu cells with its learning-rate sweeps, more than run_cap = %lld",
+                         study->path, expansion->cell_count, (long long)study->config.grid_run_cap);
   return code;
 }
 
@@ -231,7 +246,7 @@ int plm_study_expand(struct plm_study *study, const char *corpus_digest, int64_t
     code = plm_error_memory(err, "planning cells");
     goto out;
   }
-  if ((code = add_all(&expansion, err)) || (code = warm_up_cells(&expansion, err)) ||
+  if ((code = add_all(&expansion, err)) || (code = add_sweeps(&expansion, err)) || (code = warm_up_cells(&expansion, err)) ||
       (code = name_cells(&expansion, corpus_digest, err)))
     goto out;
   qsort(expansion.cells, expansion.cell_count, sizeof *expansion.cells, compare_cells);

@@ -36,10 +36,14 @@
   X(data, mask_token, REAL, "fraction", 0, 1, "0.8", "share of the selected that become <mask>")                                             \
   X(data, mask_random, REAL, "fraction", 0, 1, "0.1", "share of the selected that become a random residue; the rest stays")                  \
   X(train, batch_tokens, INTEGER, "tokens", 64, 1e9, "8192", "tokens per optimizer step; micro-batches are the program's choice")            \
-  X(train, lr, TEXT, "", 0, 0, "rule", "peak learning rate; `rule`: lr_at_1m * (N/1e6)^lr_exponent, N layers only; or one for each size: 2x32x2: 4e-3, 300k: 2e-3") \
+  X(train, lr, TEXT, "", 0, 0, "rule", "peak learning rate; `rule`: lr_at_1m * (N/1e6)^lr_exponent, N layers only; one for each size: 2x32x2: 4e-3, 300k: 2e-3; or `sweep`: by small runs at rates about the rule's") \
   X(train, lr_at_1m, REAL, "", 1e-9, 10, "2e-3", "learning rate of the rule at one million parameters")                                      \
   X(train, lr_exponent, REAL, "", -2, 2, "-0.2", "exponent of the rule")                                                                     \
   X(train, lr_max, REAL, "", 1e-9, 10, "2e-2", "upper bound of the rule")                                                                    \
+  X(train, sweep_factors, LIST, "times the rule's rate", 0, 0, "0.25, 0.5, 1, 2, 4", "lr = sweep: the rates that every size tries")                \
+  X(train, sweep_tokens, REAL, "tokens or share", 1e-6, 1e15, "0.25",                                                                        \
+    "lr = sweep: length of its runs; up to 1: as a share of the size's shortest cell")                                                       \
+  X(train, sweep_seed, INTEGER, "", 0, 9007199254740992.0, "1", "lr = sweep: seed of its runs")                                              \
   X(train, schedule, CHOICE, "auto|constant|linear|cosine|wsd", 0, 0, "auto",                                                                \
     "after warm-up: to lr_final by the end; wsd: constant, then 1-sqrt cooldown; auto: wsd when sizes have several token counts, else cosine") \
   X(train, lr_final, REAL, "fraction of lr", 0, 1, "0.1", "where linear and cosine end (wsd ends at 0)")                                     \

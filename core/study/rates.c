@@ -98,12 +98,14 @@ int plm_rates_parse(struct plm_rates *out, const char *text, uint32_t head_size,
   int code = 0;
   if (strcmp(text, "rule") == 0) {
     rates.kind = PLM_RATES_RULE;
+  } else if (strcmp(text, "sweep") == 0) {
+    rates.kind = PLM_RATES_SWEEP;
   } else if (strchr(text, ':')) {
     rates.kind = PLM_RATES_LIST;
     code = parse_list(&rates, text, head_size, err);
   } else if (parse_rate(&rates.rate, text, NULL)) {
     char quoted[PLM_QUOTE_TEXT];
-    code = plm_error_set(err, PLM_E_USAGE, "%s is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, ..",
+    code = plm_error_set(err, PLM_E_USAGE, "%s is neither `rule`, nor `sweep`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, ..",
                          plm_quote(quoted, text));
   }
   if (code)

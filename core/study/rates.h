@@ -1,5 +1,5 @@
 /*
- * What [train] lr says: one peak learning rate, `rule`, or a list of rates by size, "2x32x2: 4e-3, 300k: 2e-3", where a size is
+ * What [train] lr says: one peak learning rate, `rule`, `sweep` (study/sweep_plan.h), or a list of rates by size, "2x32x2: 4e-3, 300k: 2e-3", where a size is
  * written as in [grid] sizes (log(..) and range(..) give all their sizes one rate). Internal to study/.
  */
 #ifndef PLM_STUDY_RATES_H
@@ -14,7 +14,7 @@
 #define PLM_RATE_MIN 1e-9
 #define PLM_RATE_MAX 10.0
 
-enum plm_rates_kind { PLM_RATES_ONE, PLM_RATES_RULE, PLM_RATES_LIST };
+enum plm_rates_kind { PLM_RATES_ONE, PLM_RATES_RULE, PLM_RATES_LIST, PLM_RATES_SWEEP };
 
 struct plm_size_rate {
   struct plm_size size; /* with its shape where there is one */

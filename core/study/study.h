@@ -50,7 +50,9 @@ struct plm_cell {
   int64_t tokens;   /* D asked for */
   int64_t steps;    /* ceil(tokens / batch_tokens) */
   double flops_6nd; /* 6 * n_layers_only * tokens */
-  double lr;        /* peak learning rate */
+  double lr;        /* peak learning rate; NaN of a point under lr = sweep, whose runs give it (train/sweep.h) */
+  int sweep;            /* 1: a small run of lr = sweep at one rate, no point of the law */
+  int64_t sweep_tokens; /* under lr = sweep: the length of its size's small runs; else 0 */
   uint64_t seed;
   int64_t warmup_steps;
   int64_t trunk_steps; /* schedule wsd: steps before the cooldown, which do not depend on tokens; else 0 */
@@ -81,7 +83,7 @@ void plm_study_destroy(struct plm_study *study);
 
 /*
  * The peak learning rate that [train] lr gives a model of that many parameters (layers only). Of a list of rates by size: between
- * two listed sizes on a straight line in log N and log rate, beyond them the nearest one's.
+ * two listed sizes on a straight line in log N and log rate, beyond them the nearest one's. Of `sweep`: the rule's.
  */
 double plm_study_peak_rate(const struct plm_config *config, double params);
 

@@ -14,6 +14,7 @@ static int compare_trunks(const void *left, const void *right) {
                         COMPARE(a->shape.width, b->shape.width),
                         COMPARE(a->shape.heads, b->shape.heads),
                         COMPARE(a->seed, b->seed),
+                        COMPARE(a->sweep, b->sweep),
                         COMPARE(a->lr, b->lr),
                         COMPARE(a->steps, b->steps),
                         COMPARE(a, b)};
@@ -25,7 +26,7 @@ static int compare_trunks(const void *left, const void *right) {
 
 static int same_trunk(const struct plm_cell *a, const struct plm_cell *b) {
   return a->shape.layers == b->shape.layers && a->shape.width == b->shape.width && a->shape.heads == b->shape.heads &&
-         a->seed == b->seed && a->lr == b->lr;
+         a->seed == b->seed && a->sweep == b->sweep && (a->lr == b->lr || (isnan(a->lr) && isnan(b->lr)));
 }
 
 /* The cells that are not refused, by trunk; *out is owned by the caller. */

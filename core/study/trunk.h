@@ -1,6 +1,6 @@
 /*
  * Trunks. Under the schedule wsd (warm-up, constant rate, cooldown) two cells of one size, seed and peak rate do the same steps
- * until the shorter one's cooldown begins, if they warm up alike: one trunk, from which every token count branches off into its
+ * (of points under lr = sweep: the one that the sweep will give both) until the shorter one's cooldown begins, if they warm up alike: one trunk, from which every token count branches off into its
  * cooldown (Haegele et al. 2024). Here is who shares with whom; train/trunk.h hands the state on.
  */
 #ifndef PLM_STUDY_TRUNK_H

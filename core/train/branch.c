@@ -21,7 +21,7 @@ static const struct plm_cell *parent_of(const struct plm_study *study, const str
 }
 
 int plm_branch_due(const struct plm_study *study, const struct plm_cell *cell, int64_t done) {
-  return study->config.run_trunks && cell->trunk_steps > 0 && done == cell->trunk_steps;
+  return study->config.run_trunks && !cell->sweep && cell->trunk_steps > 0 && done == cell->trunk_steps;
 }
 
 int plm_branch_leave(const struct plm_study *study, const struct plm_cell *cell, const struct plm_checkpoint *checkpoint,

@@ -17,11 +17,14 @@
 #include "train/lock.h"
 #include "train/opening.h"
 #include "train/provenance.h"
+#include "train/sweep.h"
 #include "train/trainer.h"
 
 /* A run that has not done a step. */
-static int begin_run(struct plm_run *run, const struct plm_study *study, const struct plm_cell *cell,
-                     const struct plm_corpus *corpus, struct plm_error *err) {
+static int begin_run(struct plm_run *run, const struct plm_trainer *t, const struct plm_corpus *corpus,
+                     struct plm_error *err) {
+  const struct plm_study *study = t->study;
+  const struct plm_cell *cell = t->cell;
   struct plm_run_figures *f = &run->figures;
   memcpy(run->cell_id, cell->id, sizeof run->cell_id);
   f->layers = cell->shape.layers;
@@ -43,7 +46,10 @@ static int begin_run(struct plm_run *run, const struct plm_study *study, const s
   run->ini = strdup(study->text);
   run->status = strdup("running");
   run->trunk = strdup("");
-  return run->resolved_json && run->ini && run->status && run->trunk ? 0 : plm_error_memory(err, "beginning a run");
+  run->role = strdup(cell->sweep ? "sweep" : "point");
+  run->sweep = strdup(t->sweep);
+  int made = run->resolved_json && run->ini && run->status && run->trunk && run->role && run->sweep;
+  return made ? 0 : plm_error_memory(err, "beginning a run");
 }
 
 static int begin_weights(struct plm_checkpoint *c, const struct plm_study *study, const struct plm_cell *cell,
@@ -56,6 +62,15 @@ static int begin_weights(struct plm_checkpoint *c, const struct plm_study *study
     return plm_error_memory(err, "beginning a run");
   plm_layout_weights(c->params, layout, cell->seed, study->config.model_init_std);
   return 0;
+}
+
+/* A state that was trained at another rate than the sweep gives now (its files have changed) is no part of this run. */
+static int check_rate(const struct plm_run *from, const struct plm_cell *cell, struct plm_error *err) {
+  if (from->figures.lr == cell->lr)
+    return 0;
+  return plm_error_set(err, PLM_E_DAMAGED,
+                       "cell %s: the state of cell %s was trained at a peak rate of %.6g, its sweep gives %.6g now: remove it",
+                       cell->id, from->cell_id, from->figures.lr, cell->lr);
 }
 
 /* The run goes on from a shorter cell's: what that one has done counts as its own. */
@@ -89,9 +104,11 @@ static int branch_off(struct plm_checkpoint *c, struct plm_checkpoint *from, str
 static int begin(struct plm_trainer *t, const struct plm_corpus *corpus, struct plm_error *err) {
   struct plm_checkpoint *c = &t->checkpoint, from = {0};
   const struct plm_layout *layout = &t->session->model.layout;
-  int found = 0, code = begin_run(&c->run, t->study, t->cell, corpus, err);
+  int found = 0, code = begin_run(&c->run, t, corpus, err);
   if (!code)
     code = plm_branch_take(&from, &found, t->study, t->cell, layout->floats, err);
+  if (!code && found)
+    code = check_rate(&from.run, t->cell, err);
   if (!code)
     code = found ? branch_off(c, &from, err) : begin_weights(c, t->study, t->cell, layout, err);
   plm_checkpoint_fini(&from);
@@ -172,6 +189,8 @@ static int restore(struct plm_trainer *t, const struct plm_corpus *corpus, struc
   int code = plm_checkpoint_read(c, &found, t->folder, t->cell->id, layout->floats, err);
   if (code)
     return code;
+  if (found && (code = check_rate(&c->run, t->cell, err)))
+    return code;
   if (found)
     c->run.figures.resumes++;
   else
@@ -249,7 +268,9 @@ static int look_for_run(int *done, int *diverged, const char *folder, const char
 
 int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, const struct plm_cell_options *options,
                  int *diverged, struct plm_error *err) {
-  struct plm_trainer trainer = {.study = study, .cell = cell, .options = options};
+  struct plm_cell own = *cell; /* with its rate */
+  struct plm_trainer trainer = {.study = study, .cell = &own, .options = options};
+  char *sweep = NULL;
   struct devices devices = {0};
   struct plm_corpus *corpus = NULL;
   int lock = -1, code = 0, ended = 0, done = 0;
@@ -262,8 +283,11 @@ int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, con
   trainer.folder = folder;
   if ((code = plm_file_make_folders(folder, err)) || (code = plm_lock_take(&lock, folder, "cell", cell->id, err)))
     goto out;
-  if (!(code = look_for_run(&done, &ended, folder, run_path, cell, err)) && !done &&
-      !(code = plm_corpus_open(&corpus, study->corpus, err)) &&
+  code = look_for_run(&done, &ended, folder, run_path, cell, err);
+  if (!code && !done && plm_sweep_awaits(cell))
+    code = plm_sweep_resolve(&own.lr, &sweep, study, cell, err);
+  trainer.sweep = sweep ? sweep : "";
+  if (!code && !done && !(code = plm_corpus_open(&corpus, study->corpus, err)) &&
       !(code = open_devices(&devices, &trainer.session, study, cell, options, folder, err)))
     code = train(&trainer, corpus, run_path, &ended, err);
 out:
@@ -278,6 +302,7 @@ out:
     *diverged = ended;
   plm_corpus_close(corpus);
   plm_lock_release(lock);
+  free(sweep);
   free(run_path);
   free(folder);
   return code;

@@ -34,7 +34,8 @@ int plm_cell_set_aside(const char *folder, const char *why, struct plm_error *er
 /*
  * Trains a cell and leaves cells/ID/run.h5; a cell whose run.h5 verifies is done at once. Takes the cell's lock; PLM_E_BUSY when
  * another process holds it. Divergence is a finished run with status "diverged". PLM_E_STOPPED: stopped with a checkpoint.
- * *diverged (may be NULL) says how it ended.
+ * PLM_E_CELLS: its rate hangs on a
+ * sweep that is not done. *diverged (may be NULL) says how it ended.
  */
 int plm_cell_run(const struct plm_study *study, const struct plm_cell *cell, const struct plm_cell_options *options,
                  int *diverged, struct plm_error *err);

@@ -126,6 +126,9 @@ static int get_newer(struct plm_run *run, hid_t file, struct plm_error *err) {
 #define X(name) GET(name, 3)
   PLM_RUN_TEXTS_3(X)
 #undef X
+#define X(name) GET(name, 4)
+  PLM_RUN_TEXTS_4(X)
+#undef X
 #undef GET
   return code;
 }

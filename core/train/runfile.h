@@ -16,9 +16,9 @@
 #include "train/curve.h"
 
 #define PLM_RUN_FORMAT "plmscale-run"
-#define PLM_RUN_VERSION 3 /* 2: the texts of PLM_RUN_TEXTS_2; 3: the figures and texts that end in _3 */
+#define PLM_RUN_VERSION 4 /* 2: the texts of PLM_RUN_TEXTS_2; 3: the figures and texts that end in _3; 4: the texts in _4 */
 #define PLM_CHECKPOINT_FORMAT "plmscale-checkpoint"
-#define PLM_CHECKPOINT_VERSION 3 /* as above */
+#define PLM_CHECKPOINT_VERSION 4 /* as above */
 
 /* The figures of a run: everything of "what is counted". Doubles hold whole numbers up to 2^53 exactly. */
 #define PLM_RUN_FIGURES(X) PLM_RUN_FIGURES_1(X) PLM_RUN_FIGURES_3(X)
@@ -53,7 +53,7 @@ struct plm_run_figures {
 };
 
 /* Texts of a run: provenance. All owned by the struct, never NULL once read or about to be written. */
-#define PLM_RUN_TEXTS(X) PLM_RUN_TEXTS_1(X) PLM_RUN_TEXTS_2(X) PLM_RUN_TEXTS_3(X)
+#define PLM_RUN_TEXTS(X) PLM_RUN_TEXTS_1(X) PLM_RUN_TEXTS_2(X) PLM_RUN_TEXTS_3(X) PLM_RUN_TEXTS_4(X)
 #define PLM_RUN_TEXTS_1(X)                                                                                    \
   X(status)          /* done or diverged */                                                                   \
   X(shape) X(corpus_digest) X(precision) X(backend) X(backend_version) X(backend_path) X(backend_sha256)      \
@@ -67,6 +67,10 @@ struct plm_run_figures {
 /* Since version 3; likewise. */
 #define PLM_RUN_TEXTS_3(X)                                                                                    \
   X(trunk)           /* id of the cell whose trunk this run branched off; "": it did every step itself */
+/* Since version 4; likewise. */
+#define PLM_RUN_TEXTS_4(X)                                                                                    \
+  X(role)            /* point, or sweep: a small run of lr = sweep, no point of the law */                    \
+  X(sweep)           /* of a point: the sweep that gave its rate, as JSON (train/sweep.h); else "" */
 
 struct plm_run {
   char cell_id[PLM_CELL_ID];

@@ -10,7 +10,8 @@ enum plm_job_state {
   PLM_JOB_RUNNING,
   PLM_JOB_FINISHED,
   PLM_JOB_FAILED,
-  PLM_JOB_BUSY
+  PLM_JOB_BUSY,
+  PLM_JOB_HELD /* the sweep that gives its rate cannot be done now */
 };
 
 struct plm_job {
@@ -37,6 +38,15 @@ struct plm_supervision {
 
 /* The share of a cell's own steps that is done when it has come to this step. */
 double plm_supervision_share(const struct plm_supervision *s, size_t cell, int64_t step);
+
+/* Of a point: whether all runs of its learning-rate sweep are finished, 1 of any other cell. */
+int plm_supervision_swept(const struct plm_supervision *s, size_t cell);
+
+/* Holds the waiting points whose sweep has a failed or busy run, or only diverged ones; of each size a line says why. */
+void plm_supervision_hold(struct plm_supervision *s);
+
+/* After a run of a sweep has finished: who won, when it was the last one. */
+void plm_supervision_tell_sweep(const struct plm_supervision *s, size_t cell);
 
 /* The line about all that goes on, at most once in a while. */
 void plm_supervision_show(struct plm_supervision *s);

@@ -125,9 +125,11 @@ static int start_cell(struct plm_supervision *s, struct plm_worker *worker, size
   return 0;
 }
 
-/* 0 while the cell whose trunk it shares is on the way to where they part. */
+/* 0 while a run of its sweep is to come, or the cell whose trunk it shares is on the way to where they part. */
 static int ready(const struct plm_supervision *s, size_t index) {
   const struct plm_cell *cell = &s->study->cells[index];
+  if (!plm_supervision_swept(s, index))
+    return 0;
   if (!plm_trunk_shared(s->study, cell))
     return 1;
   enum plm_job_state state = s->jobs[cell->parent].state;
@@ -150,6 +152,7 @@ static size_t next_cell(struct plm_supervision *s) {
 
 static int feed_workers(struct plm_supervision *s, struct plm_error *err) {
   struct plm_workers *workers = s->options->workers;
+  plm_supervision_hold(s);
   for (size_t i = 0; i < workers->count; i++) {
     struct plm_worker *worker = &workers->items[i];
     while (!worker->lost && !worker->child.pid) {
@@ -184,6 +187,7 @@ static void verify_done(struct plm_supervision *s, size_t index, const char *fol
   if (!code) {
     s->jobs[index].state = PLM_JOB_FINISHED;
     s->result->trained++;
+    plm_supervision_tell_sweep(s, index);
     return;
   }
   *end = (struct plm_child_end){.outcome = PLM_CHILD_FAILED, .code = code};
@@ -353,6 +357,7 @@ static void count(struct plm_supervision *s) {
     r->waiting += job->state == PLM_JOB_WAITING || job->state == PLM_JOB_RUNNING;
     r->failed += job->state == PLM_JOB_FAILED;
     r->busy += job->state == PLM_JOB_BUSY;
+    r->held += job->state == PLM_JOB_HELD;
     r->done += job->state == PLM_JOB_FINISHED && !job->diverged;
     r->diverged += job->state == PLM_JOB_FINISHED && job->diverged;
   }
@@ -371,6 +376,10 @@ static int conclude(const struct plm_supervision *s, struct plm_error *err) {
     return plm_error_set(err, PLM_E_CELLS,
                          "no usable device is left; cells: %zu failed, %zu wait; run again to try them", r->failed,
                          r->waiting);
+  if (r->held)
+    return plm_error_set(err, PLM_E_CELLS,
+                         "cells: %zu failed, %zu left to another process, %zu without a rate, for their sweep is not done",
+                         r->failed, r->busy, r->held);
   if (r->failed || r->busy)
     return plm_error_set(err, PLM_E_CELLS, "cells: %zu failed, %zu left to another process; run again to try them",
                          r->failed, r->busy);

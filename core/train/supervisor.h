@@ -33,6 +33,7 @@ struct plm_supervisor_result {
   size_t trained;        /* finished by this call */
   size_t failed, busy;   /* busy: another process trains it */
   size_t waiting;        /* not finished: stopped, or no device was left */
+  size_t held;           /* points whose learning-rate sweep has failed or diverged */
   size_t refused;
 };
 

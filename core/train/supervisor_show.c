@@ -126,7 +126,7 @@ void plm_supervision_show(struct plm_supervision *s) {
 
 int plm_supervision_show_finished(struct plm_supervision *s, size_t cell, const char *folder, struct plm_error *err) {
   struct plm_run run;
-  char shape[PLM_SHAPE_TEXT], tokens[32], seconds[48];
+  char shape[PLM_SHAPE_TEXT], tokens[32], seconds[48], rate[48] = "";
   char *path = plm_file_join(folder, "run.h5");
   if (!path)
     return plm_error_memory(err, "reading a finished run");
@@ -139,13 +139,15 @@ int plm_supervision_show_finished(struct plm_supervision *s, size_t cell, const 
   plm_shape_text(shape, s->study->cells[cell].shape);
   plm_number_short(tokens, sizeof tokens, f->tokens);
   plm_number_duration(seconds, sizeof seconds, f->seconds);
+  if (s->study->cells[cell].sweep)
+    snprintf(rate, sizeof rate, ", sweep at a rate of %.3g", f->lr);
   s->jobs[cell].diverged = !strcmp(run.status, "diverged");
   if (s->jobs[cell].diverged)
     plm_log(PLM_LOG_WARN, "%zu/%zu  %.8s %s: diverged at step %.0f of %.0f; it is kept, and left out of fits",
             t.finished + 1, t.cells, run.cell_id, shape, f->diverged_step, f->steps_planned);
   else
-    plm_log(PLM_LOG_INFO, "%zu/%zu  %.8s %s, %s tokens: valid loss %.4f <mask>, %.4f all; %s", t.finished + 1, t.cells,
-            run.cell_id, shape, tokens, f->valid_loss_mask, f->valid_loss_all, seconds);
+    plm_log(PLM_LOG_INFO, "%zu/%zu  %.8s %s, %s tokens%s: valid loss %.4f <mask>, %.4f all; %s", t.finished + 1, t.cells,
+            run.cell_id, shape, tokens, rate, f->valid_loss_mask, f->valid_loss_all, seconds);
   plm_run_fini(&run);
   return 0;
 }

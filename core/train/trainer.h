@@ -14,6 +14,7 @@ struct plm_trainer {
   const struct plm_cell *cell;
   const struct plm_cell_options *options;
   const char *folder; /* the cell's */
+  const char *sweep;  /* JSON of the sweep that gave its rate, or "" */
   struct plm_session *session;
   struct plm_batcher *batcher;
   struct plm_validation validation;

@@ -1,6 +1,7 @@
 /* A cell's id: what changes it, what does not, and that it stays what it was. */
 #include "study_fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,8 +65,8 @@ static void test_identity__changes_with_every_number_that_matters(void **state) 
     const struct plm_study_option *option = &plm_option_table[i];
     if (option->kind != PLM_KIND_INTEGER && option->kind != PLM_KIND_REAL)
       continue;
-    if (i == PLM_AT_model_base_width)
-      continue; /* nothing by itself */
+    if (i == PLM_AT_model_base_width || i == PLM_AT_train_sweep_tokens || i == PLM_AT_train_sweep_seed)
+      continue; /* nothing by themselves */
     int matters = strcmp(option->section, "run") != 0 && strcmp(option->section, "grid") != 0;
     char value[64], text[1024], id[PLM_CELL_ID];
     other_number(value, sizeof value, option);
@@ -93,6 +94,46 @@ static void test_identity__changes_with_mup_and_its_base(void **state) {
   assert_string_not_equal(first, FROZEN_ID);
   assert_string_not_equal(second, FROZEN_ID);
   assert_string_not_equal(first, second);
+}
+
+/* Ids of a study whose rates a sweep gives: count of them, in the plan's order. */
+static void ids_of(char out[8][PLM_CELL_ID], size_t count, const char *text, int sweeps) {
+  struct plm_study *study = study_fixture_expand(text, 1000000);
+  size_t found = 0;
+  for (size_t i = 0; i < study->cell_count; i++)
+    if (study->cells[i].sweep == sweeps) {
+      assert_true(found < count);
+      assert_true(sweeps ? study->cells[i].lr > 0 : isnan(study->cells[i].lr));
+      strcpy(out[found++], study->cells[i].id);
+    }
+  assert_int_equal(found, count);
+  plm_study_destroy(study);
+}
+
+static void test_identity__of_a_sweep_hangs_on_its_options_and_not_on_its_outcome(void **state) {
+  (void)state;
+  char point[8][PLM_CELL_ID], other[8][PLM_CELL_ID], runs[8][PLM_CELL_ID], more[8][PLM_CELL_ID];
+  ids_of(point, 1, STUDY "[train]\nlr = sweep\n", 0);
+  assert_string_not_equal(point[0], FROZEN_ID);
+  ids_of(other, 1, STUDY "[train]\nlr = sweep\nsweep_factors = 0.25,0.50, 1.0, 2, 4\nsweep_tokens = 250k\n", 0);
+  assert_string_equal(point[0], other[0]); /* 0.25 of a million tokens, and the same numbers */
+  static const char *const changes[] = {"sweep_factors = 0.5, 1, 2\n", "sweep_tokens = 0.5\n", "sweep_seed = 2\n",
+                                        "lr_at_1m = 1e-3\n"};
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    char text[512];
+    snprintf(text, sizeof text, STUDY "[train]\nlr = sweep\n%s", changes[i]);
+    ids_of(other, 1, text, 0);
+    assert_string_not_equal(point[0], other[0]);
+  }
+  /* More factors leave the runs that were there what they are. */
+  ids_of(runs, 3, STUDY "[train]\nlr = sweep\nsweep_factors = 0.5, 1, 2\n", 1);
+  ids_of(more, 4, STUDY "[train]\nlr = sweep\nsweep_factors = 0.5, 1, 2, 4\n", 1);
+  for (size_t i = 0; i < 3; i++) {
+    size_t same = 0;
+    for (size_t k = 0; k < 4; k++)
+      same += strcmp(runs[i], more[k]) == 0;
+    assert_int_equal(same, 1);
+  }
 }
 
 static void test_identity__changes_with_schedule_shape_tokens_seed_and_corpus(void **state) {
@@ -155,6 +196,7 @@ int main(void) {
       cmocka_unit_test(test_identity__is_the_same_however_values_are_written),
       cmocka_unit_test(test_identity__changes_with_every_number_that_matters),
       cmocka_unit_test(test_identity__changes_with_mup_and_its_base),
+      cmocka_unit_test(test_identity__of_a_sweep_hangs_on_its_options_and_not_on_its_outcome),
       cmocka_unit_test(test_identity__changes_with_schedule_shape_tokens_seed_and_corpus),
       cmocka_unit_test(test_identity__does_not_change_with_devices_or_backends),
       cmocka_unit_test(test_identity__study_json_holds_the_whole_study),

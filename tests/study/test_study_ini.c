@@ -56,7 +56,7 @@ static const struct bad_case bad[] = {
      {"1: [study] corpus is required: corpus made by `plmscale data build`, relative to this file"}},
     {"[study]\ncorpus = # later\n[grid]\ncompute = 1e13\nsizes = 26k\n",
      {"2: [study] corpus is required: corpus made by `plmscale data build`, relative to this file"}},
-    {STUDY_GOOD "[train]\nlr =", {"7: [train] lr \"\" is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."}},
+    {STUDY_GOOD "[train]\nlr =", {"7: [train] lr \"\" is neither `rule`, nor `sweep`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."}},
     {"[study]\ncorp",
      {"1: [study] corpus is required: corpus made by `plmscale data build`, relative to this file",
       "2: \"corp\": no '=' (expected key = value or [section])", "2: [grid] compute is required in mode isoflop",

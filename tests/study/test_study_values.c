@@ -41,9 +41,9 @@ static const struct bad_value bad_values[] = {
     {"[train]\nschedule =\n", "7: [train] schedule \"\" is not known (expected auto, constant, linear, cosine or wsd)"},
     {"[grid]\nmode = isoflp\n",
      "7: [grid] mode \"isoflp\" is not known, did you mean \"isoflop\"? (expected grid, zip or isoflop)"},
-    {"[train]\nlr = fast\n", "7: [train] lr \"fast\" is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
-    {"[train]\nlr = -1e-3\n", "7: [train] lr \"-1e-3\" is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
-    {"[train]\nlr = 0\n", "7: [train] lr \"0\" is neither `rule`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
+    {"[train]\nlr = fast\n", "7: [train] lr \"fast\" is neither `rule`, nor `sweep`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
+    {"[train]\nlr = -1e-3\n", "7: [train] lr \"-1e-3\" is neither `rule`, nor `sweep`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
+    {"[train]\nlr = 0\n", "7: [train] lr \"0\" is neither `rule`, nor `sweep`, nor a number from 1e-9 to 10, nor a list SIZE: RATE, .."},
     /* rates by size; the grid has the one size 26k, which becomes 2x32x2 */
     {"[train]\nlr = 26k: fast\n", "7: [train] lr \"fast\" is not a number from 1e-9 to 10"},
     {"[train]\nlr = 26k: 11\n", "7: [train] lr \"11\" is not a number from 1e-9 to 10"},
