@@ -71,8 +71,8 @@ static void runs_write(struct plm_figure *out, const struct plm_run *const *plac
 
 static void caption_write(struct plm_figure *out, const struct plm_run *const *places, size_t count, size_t beyond) {
   plm_text_add(&out->caption, "Each dot is a run. Left: tokens a second; right: the floating-point operations of its matrix "
-                              "products a second, attention included. Wall time of the whole run, evaluations and "
-                              "checkpoints included.");
+                              "products a second, attention included. Over the wall time of the steps that a run "
+                              "did itself, evaluations and checkpoints included.");
   for (size_t p = 0; p < count; p++) {
     plm_text_add(&out->caption, " <span class=\"key\"><i style=\"background:var(--%s)\"></i>", VARIABLES[p]);
     plm_html_add(&out->caption, "%s on %s", places[p]->backend, places[p]->device_name);
