@@ -192,6 +192,25 @@ static void shape_find(struct prediction *out, uint32_t head_size) {
                                : out->best.tokens;
 }
 
+/*
+ * Of a study whose rates a sweep gave: between the sizes that were trained on a straight line in log N and log rate, beyond them
+ * the nearest one's; the rule's where nothing was.
+ */
+static double swept_rate(const struct plm_study_runs *runs, double params, double rule) {
+  const struct plm_run_figures *below = NULL, *above = NULL;
+  for (size_t i = 0; i < runs->count; i++) {
+    const struct plm_run_figures *f = &runs->runs[i].figures;
+    if (f->n_layers_only <= params && (!below || f->n_layers_only > below->n_layers_only))
+      below = f;
+    if (f->n_layers_only >= params && (!above || f->n_layers_only < above->n_layers_only))
+      above = f;
+  }
+  if (!below || !above || below->n_layers_only == above->n_layers_only)
+    return below ? below->lr : above ? above->lr : rule;
+  double share = log(params / below->n_layers_only) / log(above->n_layers_only / below->n_layers_only);
+  return below->lr * pow(above->lr / below->lr, share);
+}
+
 /* What the study says of batch, learning rate, corpus and devices. */
 static int study_use(struct prediction *out, const struct plm_study_runs *runs, const struct predict_arguments *a,
                      struct plm_error *err) {
@@ -205,6 +224,8 @@ static int study_use(struct prediction *out, const struct plm_study_runs *runs, 
     shape_find(out, (uint32_t)config->model_head_size);
     out->batch = (double)config->train_batch_tokens;
     out->rate = plm_study_peak_rate(config, out->best.params);
+    if (!strcmp(config->train_lr, "sweep"))
+      out->rate = swept_rate(runs, out->best.params, out->rate);
     for (size_t i = 0; i < runs->count; i++)
       out->epochs_measured = fmax(out->epochs_measured, runs->runs[i].figures.epochs);
     out->epochs = out->tokens / plan.means.epoch_tokens;

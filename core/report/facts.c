@@ -39,10 +39,15 @@ static int run_read(struct plm_facts *out, const struct plm_cell *cell, struct p
   return code;
 }
 
-static int cell_look(struct plm_facts *out, size_t index, struct plm_error *err) {
-  struct plm_cell_facts *facts = &out->cells[index];
+static int cell_look(struct plm_facts *out, const struct plm_cell *cell, struct plm_error *err) {
   char label[PLM_POINT_LABEL];
-  facts->cell = &out->study->cells[index];
+  if (cell->sweep) {
+    snprintf(label, sizeof label, "cell %s", cell->id);
+    out->sweep_count++;
+    return plm_points_leave_out(&out->runs.absent, label, "learning-rate sweep", err);
+  }
+  struct plm_cell_facts *facts = &out->cells[out->cell_count++];
+  facts->cell = cell;
   int code = plm_cell_stand(&facts->standing, out->study, facts->cell, err);
   if (code)
     return code;
@@ -63,10 +68,9 @@ static int cells_look(struct plm_facts *out, struct plm_error *err) {
   if (!out->cells || !out->runs.runs)
     return plm_error_memory(err, "the cells of a study");
   out->runs.capacity = count;
-  out->cell_count = count;
   int code = 0;
   for (size_t i = 0; !code && i < count; i++)
-    code = cell_look(out, i, err);
+    code = cell_look(out, &out->study->cells[i], err);
   return code;
 }
 

@@ -32,7 +32,8 @@ struct plm_facts {
   struct plm_study *study;
   struct plm_corpus_facts corpus;
   struct plm_cell_facts *cells;
-  size_t cell_count, state_counts[PLM_CELL_STATES];
+  size_t cell_count, state_counts[PLM_CELL_STATES]; /* of the points */
+  size_t sweep_count; /* runs of learning-rate sweeps, which are no points and not among the cells */
   struct plm_study_runs runs;
 
   struct plm_points points; /* validation loss over <mask>, N layers only, C = 6 N D */

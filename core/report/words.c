@@ -386,6 +386,9 @@ static void cells_item(struct plm_text *out, const struct plm_facts *facts, cons
     if (state != PLM_CELL_DONE && facts->state_counts[state])
       plm_text_add(out, ", %zu %s", facts->state_counts[state], plm_cell_state_name((enum plm_cell_state)state));
   plm_text_add(out, j->missing ? " (listed below)." : ".");
+  if (facts->sweep_count)
+    plm_text_add(out, " Besides, %zu small runs of learning-rate sweeps gave each size its peak rate; they are in no fit.",
+                 facts->sweep_count);
   item_end(out);
 }
 
