@@ -146,9 +146,11 @@ static void caption_write(struct plm_figure *out, const struct plm_facts *facts,
   for (size_t i = 0; i < sizeof swatches / sizeof *swatches; i++)
     plm_text_add(&out->caption, " <span class=\"key\"><i style=\"background:var(--%s)\"></i>%s</span>", swatches[i].variable,
                  swatches[i].text);
-  plm_text_add(&out->caption, " Blue line: the best model at each compute. The fit misses the runs by %.4f&nbsp;nats "
+  plm_text_add(&out->caption, " Blue line: the best model at each compute by this surface. The fit misses the runs by %.4f&nbsp;nats "
                               "(root mean square), at most by %.4f.",
                sqrt(squares / (double)facts->points.count), worst);
+  if (facts->main && facts->main != fit)
+    plm_text_add(&out->caption, " The answer above is not from it but from <code>%s</code>.", facts->main->estimator);
   plm_text_add(&out->about, "Contours of fitted loss over model size and tokens, with %zu runs coloured by residual.",
                facts->points.count);
 }

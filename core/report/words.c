@@ -168,7 +168,8 @@ static size_t doubts_write(struct plm_text *out, const struct plm_facts *facts, 
   if (j->best->extrapolated)
     DOUBT("its optimum lies outside what was measured");
   if (j->moved > PLM_LAW_DISAGREEMENT)
-    DOUBT("a single choice of how to count moves the best size by a factor of %.2g", pow(10, j->moved));
+    DOUBT("a single choice of how to fit and count moves the best size that <code>%s</code> gives by a factor of %.2g", PLM_LAW_MAIN,
+          pow(10, j->moved));
   if (j->budget_high < BUDGETS_SPAN * j->budget_low)
     DOUBT("the budgets span only a factor of %.3g", j->budget_high / j->budget_low);
 #undef DOUBT
@@ -363,7 +364,8 @@ static void plateau_item(struct plm_text *out, const struct plm_facts *facts) {
     return;
   }
   int seen = isfinite(p->seen_from) && p->seen_from <= p->compute_max;
-  item_begin(out, p->E_interval.known);
+  int shaped = !(facts->misfit > PLM_MISFIT_LARGE);
+  item_begin(out, p->E_interval.known && shaped);
   plm_text_add(out, "<b>Plateau.</b> The fitted floor of the loss is %.3f&nbsp;nats", p->E);
   if (p->E_interval.known)
     plm_text_add(out, " (95&nbsp;%%: %.3f to %.3f); %s. ", p->E_interval.low, p->E_interval.high,
@@ -374,7 +376,7 @@ static void plateau_item(struct plm_text *out, const struct plm_facts *facts) {
   if (isfinite(p->seen_from))
     plm_text_add(out, "; within the noise of a run it would be from %s FLOP on, which %s measured",
                  plm_axis_power_text(c, p->seen_from), seen ? "was" : "was not");
-  plm_text_add(out, ".");
+  plm_text_add(out, ".%s", shaped ? "" : " All of this is of a surface whose shape these runs do not have, so it says little.");
   item_end(out);
 }
 

@@ -18,7 +18,7 @@
 
 #define STEPS 400
 #define NOISE 1e-3f /* nats */
-#define HOSTILE "</title><script>alert(1)</script><img src=http://example.invalid/x.png> & \" ' `touch EVIL` $(touch EVIL) \\n {_^@} \xff\xfe ü ∑"
+#define HOSTILE "</title><script>alert(1)</script><img src=http://example.invalid/x.png> & \" ' `touch EVIL` $(touch EVIL) \n {_^@} \xff\xfe ü ∑"
 
 static double surface(double n, double d) { return 2.3 + 3 * pow(n, -0.3) + 30 * pow(d, -0.3); }
 
